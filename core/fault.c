@@ -1,0 +1,213 @@
+#include "core/fault.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/rng.h"
+
+struct fault {
+	char *name, *what;
+	enum journal_kind on;
+	json_t *args, *match, *dev;
+	int64_t nth;   /* 0: every match */
+	int64_t times; /* firings left */
+	int64_t seen;
+	double chance;
+	time_ns from, until;
+	struct rng rng;
+	struct fault *next;
+};
+
+struct faults {
+	uint64_t seed;
+	unsigned count;
+	struct fault *first, **tail;
+};
+
+struct faults *faults_new(uint64_t seed)
+{
+	struct faults *fs = calloc(1, sizeof(*fs));
+
+	if (!fs)
+		return NULL;
+	fs->seed = seed;
+	fs->tail = &fs->first;
+	return fs;
+}
+
+static void fault_free(struct fault *f)
+{
+	free(f->name);
+	free(f->what);
+	json_decref(f->args);
+	json_decref(f->match);
+	json_decref(f->dev);
+	free(f);
+}
+
+void faults_free(struct faults *fs)
+{
+	struct fault *f, *next;
+
+	if (!fs)
+		return;
+	for (f = fs->first; f; f = next) {
+		next = f->next;
+		fault_free(f);
+	}
+	free(fs);
+}
+
+static int read_spec(struct fault *f, json_t *spec, struct err *e)
+{
+	const char *name = NULL, *on = NULL, *what = NULL;
+	json_t *args = NULL, *match = NULL, *dev = NULL;
+	json_int_t nth = 1, times = INT64_MAX, from = 0, until = -1;
+	int each = 0, kind;
+	double chance = 1;
+	json_error_t je;
+
+	if (json_unpack_ex(spec, &je, JSON_STRICT, "{s:s, s:s, s:s, s?o, s?o, s?o, s?I, s?b, s?I, s?F, s?I, s?I}",
+			   "name", &name, "on", &on, "do", &what, "args", &args, "match", &match, "dev", &dev, "nth",
+			   &nth, "each", &each, "times", &times, "chance", &chance, "from_ns", &from, "until_ns",
+			   &until))
+		return err_set(e, ERR_PARSE, "fault: %s", je.text);
+	kind = journal_kind_by_name(on);
+	if (kind < 0)
+		return err_set(e, ERR_PARSE, "fault '%s': no journal event is called '%s'", name, on);
+	if ((args && !json_is_object(args)) || (match && !json_is_object(match)) || (dev && !json_is_array(dev)))
+		return err_set(e, ERR_PARSE, "fault '%s': args and match are objects, dev is a list", name);
+	if (nth < 1 || times < 1 || chance < 0 || chance > 1)
+		return err_set(e, ERR_PARSE, "fault '%s': nth and times start at 1, chance is 0…1", name);
+	f->name = strdup(name);
+	f->what = strdup(what);
+	f->args = args ? json_incref(args) : json_object();
+	f->match = json_incref(match);
+	f->dev = json_incref(dev);
+	if (!f->name || !f->what || !f->args)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	f->on = (enum journal_kind)kind;
+	f->nth = each ? 0 : nth;
+	f->times = each ? times : 1;
+	f->chance = chance;
+	f->from = (time_ns)from;
+	f->until = until < 0 ? TIME_NEVER : (time_ns)until;
+	return 0;
+}
+
+int faults_arm(struct faults *fs, json_t *spec, struct err *e)
+{
+	struct fault *f;
+	int rv;
+
+	if (fs->count == FAULTS_MAX)
+		return err_set(e, ERR_LIMIT, "more than %d faults armed", FAULTS_MAX);
+	f = calloc(1, sizeof(*f));
+	if (!f)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	rv = read_spec(f, spec, e);
+	if (rv) {
+		fault_free(f);
+		return rv;
+	}
+	rng_init(&f->rng, fs->seed, f->name, "chance");
+	*fs->tail = f;
+	fs->tail = &f->next;
+	fs->count++;
+	return 0;
+}
+
+int faults_disarm(struct faults *fs, const char *name)
+{
+	for (struct fault **p = &fs->first; *p; p = &(*p)->next) {
+		struct fault *f = *p;
+
+		if (strcmp(f->name, name) != 0)
+			continue;
+		*p = f->next;
+		if (fs->tail == &f->next)
+			fs->tail = p;
+		fs->count--;
+		fault_free(f);
+		return 0;
+	}
+	return ERR_NOTFOUND;
+}
+
+static bool dev_matches(const struct fault *f, const char *dev)
+{
+	size_t i;
+	json_t *one;
+
+	if (!f->dev)
+		return true;
+	if (!dev)
+		return false;
+	json_array_foreach(f->dev, i, one) {
+		if (json_is_string(one) && strcmp(json_string_value(one), dev) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool fields_match(const struct fault *f, const struct journal_event *ev)
+{
+	const char *key;
+	json_t *want;
+
+	json_object_foreach(f->match, key, want) {
+		int field = journal_field_by_name(key);
+
+		if (field < 0)
+			return false;
+		if (json_is_string(want) &&
+		    strcmp(journal_text(ev, (enum journal_field)field), json_string_value(want)) != 0)
+			return false;
+		if (json_is_integer(want) &&
+		    journal_int(ev, (enum journal_field)field, INT64_MIN) != json_integer_value(want))
+			return false;
+	}
+	return true;
+}
+
+const struct fault *fault_hook(void *faults, const struct journal_event *ev)
+{
+	struct faults *fs = faults;
+
+	for (struct fault *f = fs->first; f; f = f->next) {
+		if (f->on != ev->kind || !f->times || ev->t < f->from || ev->t >= f->until)
+			continue;
+		if (!dev_matches(f, ev->dev) || !fields_match(f, ev))
+			continue;
+		f->seen++;
+		if (f->nth && f->seen != f->nth)
+			continue;
+		if (f->chance < 1 && rng_unit(&f->rng) >= f->chance)
+			continue;
+		f->times--;
+		return f;
+	}
+	return NULL;
+}
+
+const char *fault_name(const struct fault *f)
+{
+	return f->name;
+}
+
+const char *fault_do(const struct fault *f)
+{
+	return f->what;
+}
+
+json_t *fault_args(const struct fault *f)
+{
+	return f->args;
+}
+
+bool fault_is(const struct fault *f, const char *what)
+{
+	return f && strcmp(f->what, what) == 0;
+}
