@@ -49,13 +49,13 @@ enum state_name { STATE_TABLE(STATE_ENUM) STATE_COUNT };
 	X(NP, SMS, "sms")                /* code held */                                                       \
 	X(NP, HOLD_OVER, "hold_over")    /* held code dropped after code_hold, new registration */             \
 	X(NP, LATE, "late")              /* a reply to no request of this state: dropped */                    \
+	X(NP, CMD_IDLE, "cmd_idle")      /* rode on a malformed 200, after its state change */                 \
 	X(RG, SMS, "sms")                                                                                      \
 	X(RG, 200_SMS, "200_sms")                                                                              \
 	X(RG, 200_HELD, "200_held")                                                                            \
 	X(RG, 200_TOTP, "200_totp")                                                                            \
 	X(RG, 200_BAD, "200_bad")                                                                              \
 	ROW_REPLIES(X, RG)                                                                                     \
-	X(RG, CMD_IDLE, "cmd_idle")                                                                            \
 	X(RG, CMD_OTHER, "cmd_other")                                                                          \
 	X(AC, SMS, "sms")                                                                                      \
 	X(AC, SMS_OTHER, "sms_other")                                                                          \
