@@ -1,0 +1,297 @@
+/* Operators and the lab: one JSON object a request, {"do": VERB, …}; one a reply,
+ * {"ok": true, …} or {"ok": false, "error": "…"} (contracts.md, serve).
+ *
+ *   disable, enable {uuid}            durable before the reply
+ *   list {from?, limit?}              devices of the registry by index; "next" where there are more
+ *   stats
+ * with --lab:
+ *   fault {fault}                     core/fault.h
+ *   disarm {name}
+ *   crash-at {point}                  SERVER_CRASH_POINTS
+ *   answer {code, resource?, times? | share?, message?}   code 0 forgets all
+ *   clock-offset {ms}, delay {ns}
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/server_internal.h"
+
+#define LIST_LIMIT 1000
+
+struct verb {
+	const char *name;
+	bool lab;
+	/* Members of the reply, or NULL and `e`. */
+	json_t *(*run)(struct server *s, json_t *request, struct err *e);
+};
+
+static const char *text_of(json_t *request, const char *key)
+{
+	return json_string_value(json_object_get(request, key));
+}
+
+static json_t *set_disabled(struct server *s, json_t *request, bool disabled, struct err *e)
+{
+	const char *uuid = text_of(request, "uuid");
+	int rv;
+
+	if (!uuid) {
+		err_set(e, ERR_PARSE, "which uuid?");
+		return NULL;
+	}
+	rv = enroll_disable(s->enroll, uuid, disabled);
+	if (!rv)
+		rv = server_commit(s);
+	if (rv) {
+		err_set(e, rv, rv == ERR_NOTFOUND ? "no such device in the registry" : "storage failed: %s",
+			store_error(s->store));
+		return NULL;
+	}
+	effects_event(&s->fx, NULL, false, s->at.now, uuid, NULL, NULL, J_OPERATOR,
+		      &(struct journal_value)JS(NAME, disabled ? "disable" : "enable"), 1);
+	return json_object();
+}
+
+static json_t *do_disable(struct server *s, json_t *request, struct err *e)
+{
+	return set_disabled(s, request, true, e);
+}
+
+static json_t *do_enable(struct server *s, json_t *request, struct err *e)
+{
+	return set_disabled(s, request, false, e);
+}
+
+static json_t *list_one(struct server *s, const struct registry_device *d, struct err *e)
+{
+	struct store_device row;
+	int rv = store_device_get(s->store, d->uuid, &row);
+	bool disabled = row.disabled < 0 ? d->disabled : row.disabled != 0;
+
+	if (rv && rv != ERR_NOTFOUND) {
+		err_set(e, rv, "storage failed: %s", store_error(s->store));
+		return NULL;
+	}
+	return json_pack("{s:s, s:s, s:b, s:b}", "uuid", d->uuid, "deviceType", d->device_type, "disabled", disabled,
+			 "family", row.fam[0] && !row.revoked);
+}
+
+static json_t *do_list(struct server *s, json_t *request, struct err *e)
+{
+	const struct registry *reg = enroll_registry(s->enroll);
+	json_int_t from = json_integer_value(json_object_get(request, "from")), limit = LIST_LIMIT;
+	json_t *devices = json_array(), *out;
+	size_t n = registry_count(reg), i;
+
+	if (json_is_integer(json_object_get(request, "limit")))
+		limit = json_integer_value(json_object_get(request, "limit"));
+	if (from < 0 || limit < 1 || limit > LIST_LIMIT) {
+		err_set(e, ERR_PARSE, "from counts from 0, limit is 1…%d", LIST_LIMIT);
+		json_decref(devices);
+		return NULL;
+	}
+	for (i = (size_t)from; i < n && i - (size_t)from < (size_t)limit; i++) {
+		if (json_array_append_new(devices, list_one(s, registry_at(reg, i), e))) {
+			err_set(e, ERR_NOMEM, "out of memory");
+			json_decref(devices);
+			return NULL;
+		}
+	}
+	out = json_pack("{s:o}", "devices", devices);
+	if (out && i < n)
+		json_object_set_new(out, "next", json_integer((json_int_t)i));
+	return out;
+}
+
+static json_t *do_stats(struct server *s, json_t *request, struct err *e)
+{
+	const struct enroll_counts *c = enroll_counts(s->enroll);
+	json_t *requests = json_object();
+
+	(void)request;
+	(void)e;
+	for (int i = 0; i < MSG_RESOURCES; i++)
+		json_object_set_new(requests, i == MSG_OTHER ? "other" : msg_resource_name((enum msg_resource)i),
+				    json_integer((json_int_t)c->requests[i]));
+	return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+			 "requests", requests, "commits", (json_int_t)s->commits, "connections", (json_int_t)quic_connections(s->quic), "halfOpen",
+			 (json_int_t)quic_half_open(s->quic), "devices",
+			 (json_int_t)registry_count(enroll_registry(s->enroll)), "outbox",
+			 (json_int_t)enroll_outbox_size(s->enroll), "codesIssued", (json_int_t)c->codes_issued,
+			 "codesUsed", (json_int_t)c->codes_used, "logins", (json_int_t)c->logins, "refreshes",
+			 (json_int_t)c->refreshes, "publishes", (json_int_t)c->publishes, "revoked",
+			 (json_int_t)c->revoked, "smsHanded", (json_int_t)c->sms_handed, "smsBusy",
+			 (json_int_t)c->sms_busy, "smsFailed", (json_int_t)c->sms_failed, "smsUnknown",
+			 (json_int_t)c->sms_unknown, "noCommonKey", (json_int_t)c->no_common_key, "storeFailures",
+			 (json_int_t)c->store_failures);
+}
+
+static json_t *do_fault(struct server *s, json_t *request, struct err *e)
+{
+	json_t *spec = json_object_get(request, "fault");
+
+	if (!s->faults) {
+		s->faults = faults_new(s->cfg.seed);
+		if (!s->faults) {
+			err_set(e, ERR_NOMEM, "out of memory");
+			return NULL;
+		}
+		journal_set_hook(s->journal, fault_hook, s->faults);
+	}
+	if (!s->journal) {
+		err_set(e, ERR_UNEXPECTED, "faults need a journal");
+		return NULL;
+	}
+	if (!json_is_object(spec)) {
+		err_set(e, ERR_PARSE, "'fault' is an object");
+		return NULL;
+	}
+	if (faults_arm(s->faults, spec, e))
+		return NULL;
+	SERVER_EVENT(s, J_FAULT_ARMED, JS(NAME, text_of(spec, "name")));
+	return json_object();
+}
+
+static json_t *do_disarm(struct server *s, json_t *request, struct err *e)
+{
+	const char *name = text_of(request, "name");
+
+	if (!name || !s->faults || faults_disarm(s->faults, name)) {
+		err_set(e, ERR_NOTFOUND, "no such fault is armed");
+		return NULL;
+	}
+	return json_object();
+}
+
+static json_t *do_crash_at(struct server *s, json_t *request, struct err *e)
+{
+	const char *point = text_of(request, "point");
+	int p = point ? server_crash_by_name(point) : -1;
+
+	if (p < 0) {
+		err_set(e, ERR_PARSE, "no such crash point; see quicrig list --crash-points");
+		return NULL;
+	}
+	s->crash_at = p;
+	return json_object();
+}
+
+static json_t *do_answer(struct server *s, json_t *request, struct err *e)
+{
+	json_t *code = json_object_get(request, "code"), *times = json_object_get(request, "times"),
+	       *share = json_object_get(request, "share");
+	const char *resource = text_of(request, "resource"), *message = text_of(request, "message");
+	struct answer_rule rule = {.resource = MSG_RESOURCES, .times = INT64_MAX, .share = 1};
+
+	if (!json_is_integer(code) || (times && json_integer_value(times) < 1) ||
+	    (share && !(json_number_value(share) > 0 && json_number_value(share) <= 1))) {
+		err_set(e, ERR_PARSE, "answer wants an integer code, times from 1, share above 0 and up to 1");
+		return NULL;
+	}
+	if (!json_integer_value(code)) {
+		memset(s->rules, 0, sizeof(s->rules));
+		return json_object();
+	}
+	if (resource) {
+		rule.resource = strcmp(resource, "other") == 0 ? MSG_OTHER
+							       : (enum msg_resource)msg_resource_by_name(resource);
+		if (rule.resource == MSG_OTHER && strcmp(resource, "other") != 0) {
+			err_set(e, ERR_PARSE, "no such resource");
+			return NULL;
+		}
+	}
+	rule.code = (int)json_integer_value(code);
+	if (times)
+		rule.times = json_integer_value(times);
+	if (share)
+		rule.share = json_number_value(share);
+	snprintf(rule.message, sizeof(rule.message), "%s", message ? message : "");
+	for (unsigned i = 0; i < ANSWER_RULES; i++) {
+		if (!s->rules[i].code) {
+			s->rules[i] = rule;
+			return json_object();
+		}
+	}
+	err_set(e, ERR_LIMIT, "at most %d answers at a time", ANSWER_RULES);
+	return NULL;
+}
+
+static json_t *do_clock_offset(struct server *s, json_t *request, struct err *e)
+{
+	json_t *ms = json_object_get(request, "ms");
+
+	if (!json_is_integer(ms)) {
+		err_set(e, ERR_PARSE, "clock-offset wants ms");
+		return NULL;
+	}
+	s->clock_offset_ms = json_integer_value(ms);
+	return json_object();
+}
+
+static json_t *do_delay(struct server *s, json_t *request, struct err *e)
+{
+	json_t *ns = json_object_get(request, "ns");
+
+	if (!json_is_integer(ns) || json_integer_value(ns) < 0) {
+		err_set(e, ERR_PARSE, "delay wants ns");
+		return NULL;
+	}
+	s->delay = (time_ns)json_integer_value(ns);
+	return json_object();
+}
+
+static const struct verb verbs[] = {
+	{"disable", false, do_disable},  {"enable", false, do_enable},
+	{"list", false, do_list},        {"stats", false, do_stats},
+	{"fault", true, do_fault},       {"disarm", true, do_disarm},
+	{"crash-at", true, do_crash_at}, {"answer", true, do_answer},
+	{"delay", true, do_delay},       {"clock-offset", true, do_clock_offset},
+};
+
+static json_t *dispatch(struct server *s, json_t *request, struct err *e)
+{
+	const char *what = text_of(request, "do");
+
+	if (!what) {
+		err_set(e, ERR_PARSE, "a request is an object with a text 'do'");
+		return NULL;
+	}
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		if (strcmp(verbs[i].name, what) != 0)
+			continue;
+		if (verbs[i].lab && !s->cfg.lab) {
+			err_set(e, ERR_UNSUPPORTED, "'%s' needs --lab", what);
+			return NULL;
+		}
+		return verbs[i].run(s, request, e);
+	}
+	err_set(e, ERR_UNSUPPORTED, "no control verb '%.32s'", what);
+	return NULL;
+}
+
+void server_control(struct server *s, const struct instant *at, json_t *request, struct buf *reply)
+{
+	struct err e = {0};
+	json_t *out;
+	char *text;
+
+	server_set_time(s, at);
+	if (s->dead || s->stopped) {
+		buf_puts(reply, "{\"ok\":false,\"error\":\"the server has stopped\"}\n");
+		return;
+	}
+	out = dispatch(s, request, &e);
+	if (out)
+		json_object_set_new(out, "ok", json_true());
+	else
+		out = json_pack("{s:b, s:s}", "ok", 0, "error", e.text[0] ? e.text : err_text(ERR_NOMEM));
+	text = out ? json_dumps(out, JSON_COMPACT) : NULL;
+	if (text) {
+		buf_puts(reply, text);
+		buf_puts(reply, "\n");
+	}
+	free(text);
+	json_decref(out);
+}

@@ -1,0 +1,122 @@
+/* login: a live, unused, matching code becomes a token family (protocol.md §4, Code). */
+#include "server/enroll_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define LIVE_MAX 64 /* codes of one device that a login voids in one go */
+
+/* Every doubt has one answer, so that a guess tells nothing. */
+static int refuse(struct enroll_call *c, const char *why)
+{
+	reply_refuse(c->r, 401, why, "INVALID CODE", -1);
+	return 0;
+}
+
+static int void_code(struct enroll_call *c, struct store_registration *reg, const char *why)
+{
+	reg->state = STORE_CODE_VOID;
+	FX(c->fx, c->r, c->at, reg->uuid, c->r->req, c->r->reg, J_CODE_VOID, JS(CODE_FP, reg->code_fp), JS(WHY, why));
+	return store_registration_put(c->en->store, reg);
+}
+
+static int wrong_code(struct enroll_call *c, struct store_registration *reg)
+{
+	int rv;
+
+	reg->tries++;
+	rv = reg->tries >= c->en->settings->v[SETTING_CODE_TRIES] ? void_code(c, reg, "tries")
+								  : store_registration_put(c->en->store, reg);
+	return rv ? rv : refuse(c, "wrong");
+}
+
+/* All other codes of the uuid die with a login. */
+static int void_others(struct enroll_call *c, const char *uuid)
+{
+	struct store_registration live[LIVE_MAX];
+	int n, rv;
+
+	do {
+		n = store_registration_live(c->en->store, uuid, live, LIVE_MAX);
+		for (int i = 0; i < n; i++) {
+			rv = void_code(c, &live[i], "login");
+			if (rv)
+				return rv;
+		}
+	} while (n == LIVE_MAX);
+	return n < 0 ? n : 0;
+}
+
+static int grant(struct enroll_call *c, const struct registry_device *dev, struct store_device *row,
+		 struct store_registration *reg)
+{
+	int rv = family_start(c, row);
+
+	if (rv)
+		return rv;
+	reg->state = STORE_CODE_USED;
+	memcpy(reg->fam, row->fam, sizeof(reg->fam));
+	rv = store_registration_put(c->en->store, reg);
+	if (!rv)
+		rv = void_others(c, row->uuid);
+	if (rv)
+		return rv;
+	FX(c->fx, c->r, c->at, reg->uuid, c->r->req, c->r->reg, J_CODE_USED, JS(CODE_FP, reg->code_fp));
+	c->en->counts.codes_used++;
+	c->en->counts.logins++;
+	return family_reply(c, dev, row);
+}
+
+static int judge(struct enroll_call *c, const struct registry_device *dev, struct store_device *row,
+		 struct store_registration *reg, const uint8_t mac[HASH_SIZE])
+{
+	int rv;
+
+	switch (reg->state) {
+	case STORE_CODE_LIVE:
+		if (!code_left(reg, c->en->boot, c->at)) {
+			rv = void_code(c, reg, "expired");
+			return rv ? rv : refuse(c, "expired");
+		}
+		if (!hash_equal(mac, reg->mac, HASH_SIZE))
+			return wrong_code(c, reg);
+		return grant(c, dev, row, reg);
+	case STORE_CODE_USED:
+		if (!family_alive(row, reg->fam) || !family_grace_left(c->en, row, c->at, true))
+			return refuse(c, "used");
+		if (!hash_equal(mac, reg->mac, HASH_SIZE))
+			return wrong_code(c, reg);
+		rv = family_reply(c, dev, row);
+		if (!rv)
+			c->r->why = "grace";
+		return rv;
+	default:
+		return refuse(c, "void");
+	}
+}
+
+int enroll_login(struct enroll_call *c)
+{
+	const struct msg_request *m = c->m;
+	const struct registry_device *dev;
+	struct store_registration reg;
+	struct store_device row;
+	uint8_t mac[HASH_SIZE];
+	int rv;
+
+	/* before anything is known, so that an unknown uuid costs the same */
+	code_mac(c->en->code_key, m->uuid, m->registration, m->code, mac);
+	rv = enroll_device(c->en, m->uuid, &dev, &row);
+	if (rv == ERR_NOTFOUND)
+		return refuse(c, "unknown");
+	if (rv)
+		return rv;
+	if (enroll_disabled(dev, &row))
+		return refuse(c, "disabled");
+	if (strcmp(dev->device_type, m->device_type) != 0 || strcmp(dev->serial_id, m->serial_id) != 0)
+		return refuse(c, "mismatch");
+	rv = store_registration_get(c->en->store, m->uuid, m->registration, &reg);
+	if (rv == ERR_NOTFOUND)
+		return refuse(c, "no code");
+	return rv ? rv : judge(c, dev, &row, &reg, mac);
+}

@@ -1,0 +1,428 @@
+#include "server/server.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/server_internal.h"
+
+#define DRAIN_NS (250 * NS_PER_MS)
+
+static const char *const crash_names[] = {
+#define CRASH_NAME(name, text) text,
+	SERVER_CRASH_POINTS(CRASH_NAME)
+#undef CRASH_NAME
+};
+
+const char *server_crash_name(enum server_crash_point p)
+{
+	return p < SERVER_CRASH_COUNT ? crash_names[p] : "?";
+}
+
+int server_crash_by_name(const char *name)
+{
+	for (int i = 0; i < SERVER_CRASH_COUNT; i++)
+		if (strcmp(crash_names[i], name) == 0)
+			return i;
+	return -1;
+}
+
+void server_set_time(struct server *s, const struct instant *at)
+{
+	s->at = *at;
+	s->at.unix_ms += s->clock_offset_ms;
+}
+
+/* ---- life ---- */
+
+static int open_quic(struct server *s, struct err *e)
+{
+	const struct server_config *cfg = &s->cfg;
+	const int64_t *v = cfg->settings.v;
+	struct quic_credentials_pem pem = {
+		.cert = cfg->pki->server.cert, .key = cfg->pki->server.key, .peer_ca = cfg->pki->device_ca.cert};
+	struct quic_config q = {
+		.server = true,
+		.alpn = cfg->alpn,
+		.secret = cfg->secret,
+		.on = server_quic_callbacks,
+		.ctx = s,
+		.idle_timeout = (time_ns)v[SETTING_IDLE_TIMEOUT],
+		.handshake_timeout = (time_ns)v[SETTING_HANDSHAKE_TIMEOUT],
+		.fin_timeout = (time_ns)v[SETTING_FIN_TIMEOUT],
+		.message_max = (size_t)v[SETTING_REQUEST_MAX],
+		.streams = (unsigned)v[SETTING_STREAMS],
+		.stream_window = (size_t)v[SETTING_STREAM_WINDOW],
+		.worker = cfg->worker,
+		.half_open_retry = v[SETTING_HALF_OPEN_RETRY],
+		.connections_max = v[SETTING_CONNECTIONS],
+		.connections_per_source = v[SETTING_CONNECTIONS_PER_SOURCE],
+	};
+
+	s->credentials = quic_credentials_new(&pem, e);
+	if (!s->credentials)
+		return ERR_TLS;
+	q.credentials = s->credentials;
+	memcpy(q.reset_key, cfg->pki->reset_key, sizeof(q.reset_key));
+	s->quic = quic_endpoint_new(&q, e);
+	return s->quic ? 0 : ERR_QUIC;
+}
+
+static int open_store(struct server *s, const struct instant *at, struct err *e)
+{
+	const struct server_config *cfg = &s->cfg;
+	struct store_config st = {
+		.path = cfg->db, .vfs = cfg->vfs, .boot_id = cfg->boot_id ? cfg->boot_id : "", .settings = &cfg->settings};
+	struct enroll_config en = {
+		.registry = cfg->registry,
+		.settings = &cfg->settings,
+		.token_key = cfg->pki->token_key,
+		.old_token_keys = cfg->old_token_keys,
+		.store_key = cfg->pki->store_key,
+		.run_key = s->run_key,
+		.secret = cfg->secret,
+	};
+	const struct store_epoch *ep;
+	unsigned n;
+
+	s->store = store_open(&st, at, e);
+	if (!s->store)
+		return ERR_IO;
+	en.store = s->store;
+	s->enroll = enroll_new(&en, at, e);
+	if (!s->enroll)
+		return ERR_IO;
+	if (store_commit(s->store, at))
+		return err_set(e, ERR_IO, "database '%s': %s", cfg->db, store_error(s->store));
+	n = store_epochs(s->store, &ep);
+	SERVER_EVENT(s, J_SERVER_STATE, JS(STATE, n > 1 && !ep[n - 2].clean ? "recovered" : "up"));
+	return 0;
+}
+
+struct server *server_new(const struct server_config *cfg, const struct instant *at, struct err *e)
+{
+	struct server *s = calloc(1, sizeof(*s));
+
+	if (!s) {
+		err_set(e, ERR_NOMEM, "server: out of memory");
+		return NULL;
+	}
+	s->cfg = *cfg;
+	s->journal = cfg->journal;
+	s->crash_at = -1;
+	s->at = *at;
+	effects_init(&s->fx);
+	STAILQ_INIT(&s->delayed);
+	LIST_INIT(&s->conns);
+	rng_init(&s->rng, cfg->seed, "server", "answer");
+	if (cfg->run_key)
+		memcpy(s->run_key, cfg->run_key, sizeof(s->run_key));
+	else
+		secret_fill(cfg->secret, s->run_key, sizeof(s->run_key));
+	if (open_quic(s, e) || open_store(s, at, e)) {
+		server_free(s);
+		return NULL;
+	}
+	return s;
+}
+
+void server_free(struct server *s)
+{
+	struct conn *c;
+	struct reply *r;
+
+	if (!s)
+		return;
+	quic_endpoint_free(s->quic);
+	while ((c = LIST_FIRST(&s->conns)))
+		server_conn_free(c);
+	quic_credentials_free(s->credentials);
+	while ((r = STAILQ_FIRST(&s->delayed))) {
+		STAILQ_REMOVE_HEAD(&s->delayed, next);
+		reply_free(r);
+	}
+	effects_fini(&s->fx);
+	enroll_free(s->enroll);
+	store_close(s->store, false);
+	if (s->faults)
+		journal_set_hook(s->journal, NULL, NULL);
+	faults_free(s->faults);
+	explicit_bzero(s->run_key, sizeof(s->run_key));
+	free(s);
+}
+
+void server_stop(struct server *s, const struct instant *at)
+{
+	server_set_time(s, at);
+	s->stopping = true;
+}
+
+bool server_stopped(const struct server *s)
+{
+	return s->stopped;
+}
+
+struct registry *server_reload(struct server *s, const struct instant *at, struct registry *fresh)
+{
+	struct registry *old = s->cfg.registry;
+
+	server_set_time(s, at);
+	s->cfg.registry = fresh;
+	enroll_set_registry(s->enroll, fresh);
+	SERVER_EVENT(s, J_OPERATOR, JS(NAME, "reload"));
+	return old;
+}
+
+/* ---- what the world hands in ---- */
+
+static bool deaf(const struct server *s)
+{
+	return s->dead || s->stopped;
+}
+
+void server_datagram(struct server *s, const struct instant *at, const struct addr *local,
+		     const struct addr *remote, unsigned ecn, const uint8_t *data, size_t len)
+{
+	if (deaf(s))
+		return;
+	server_set_time(s, at);
+	quic_input(s->quic, at, local, remote, ecn, data, len);
+}
+
+void server_sms_status(struct server *s, const struct instant *at, const char *id, enum sms_status status,
+		       int64_t eta_s, int cms, int ref)
+{
+	(void)ref;
+	if (deaf(s))
+		return;
+	server_set_time(s, at);
+	enroll_sms_status(s->enroll, &s->at, id, status, eta_s, cms, &s->fx);
+}
+
+void server_gateway(struct server *s, const struct instant *at, bool up)
+{
+	if (deaf(s) || !up)
+		return;
+	server_set_time(s, at);
+	enroll_gateway_up(s->enroll, &s->at, &s->fx);
+}
+
+time_ns server_deadline(const struct server *s)
+{
+	time_ns due;
+
+	if (deaf(s))
+		return TIME_NEVER;
+	if (s->stopping || !TAILQ_EMPTY(&s->fx.events) || !TAILQ_EMPTY(&s->fx.sms) || !STAILQ_EMPTY(&s->fx.replies) ||
+	    store_dirty(s->store))
+		return 0;
+	due = time_min(quic_deadline(s->quic), enroll_deadline(s->enroll));
+	if (s->ends_at)
+		due = time_min(due, s->ends_at);
+	return STAILQ_EMPTY(&s->delayed) ? due : time_min(due, STAILQ_FIRST(&s->delayed)->due);
+}
+
+/* ---- a turn ---- */
+
+static void die(struct server *s, const char *where)
+{
+	s->dead = true;
+	s->cfg.world.die(s->cfg.world.ctx, where);
+}
+
+/* True: the world let us die here. */
+static bool crash(struct server *s, enum server_crash_point p, bool reached)
+{
+	if (!reached || s->crash_at != (int)p)
+		return false;
+	s->crash_at = -1;
+	die(s, crash_names[p]);
+	return true;
+}
+
+/* What a fired fault does to us; true: dead. */
+static bool act(struct server *s, const struct fault *f, struct reply *r)
+{
+	json_t *code, *message;
+
+	if (!f)
+		return false;
+	if (fault_is(f, "kill") || fault_is(f, "restart")) {
+		die(s, fault_name(f));
+		return true;
+	}
+	if (fault_is(f, "stop"))
+		s->stopping = true;
+	if (!r)
+		return false;
+	if (fault_is(f, "drop_reply"))
+		r->drop = true;
+	code = json_object_get(fault_args(f), "code");
+	message = json_object_get(fault_args(f), "message");
+	if (fault_is(f, "reply") && json_is_integer(code)) {
+		reply_refuse(r, (int)json_integer_value(code), "fault",
+			     json_is_string(message) ? json_string_value(message) : NULL, -1);
+		/* a register that still waits for its SMS is answered in its own time */
+		r->forced = r->item != NULL;
+		r->sign = r->nonce[0] && reply_needs_signature(r->resource, r->code);
+	}
+	return false;
+}
+
+int server_commit(struct server *s)
+{
+	bool writes = store_dirty(s->store);
+	int rv;
+
+	if (s->fx.failed)
+		store_spoil(s->store);
+	rv = store_commit(s->store, &s->at);
+	s->commits += writes && !rv;
+	if (rv)
+		enroll_failed(s->enroll, &s->fx);
+	else
+		enroll_committed(s->enroll);
+	return rv;
+}
+
+/* Emits what is queued; false: dead. */
+static bool write_journal(struct server *s)
+{
+	struct effect_event *ev;
+
+	while ((ev = TAILQ_FIRST(&s->fx.events))) {
+		TAILQ_REMOVE(&s->fx.events, ev, next);
+		if (act(s, journal_emit(s->journal, &ev->ev), ev->reply))
+			return false;
+	}
+	return true;
+}
+
+static void hand_sms(struct server *s)
+{
+	struct effect_sms *e;
+
+	while ((e = TAILQ_FIRST(&s->fx.sms))) {
+		TAILQ_REMOVE(&s->fx.sms, e, next);
+		/* not there: the outbox repeats it when it is */
+		if (s->cfg.world.sms(s->cfg.world.ctx, &e->sms) == 0)
+			s->handed_sms = true;
+	}
+}
+
+/* Takes `r`; false: dead. */
+static bool send_reply(struct server *s, struct reply *r)
+{
+	struct buf out;
+	struct err e = {0};
+	bool alive = true;
+
+	if (r->drop || !r->peer)
+		goto out;
+	alive = !act(s,
+		     JOURNAL(s->journal, s->at.now, "server", r->uuid[0] ? r->uuid : NULL, r->req[0] ? r->req : NULL,
+			     r->reg[0] ? r->reg : NULL, J_SERVER_REPLY,
+			     JS(RESOURCE, r->resource == MSG_OTHER ? "other" : msg_resource_name(r->resource)),
+			     JI(CODE, r->code), JS(WHY, r->why)),
+		     r);
+	if (!alive || r->drop)
+		goto out;
+	buf_init(&out, MSG_REPLY_MAX);
+	if (!reply_encode(r, enroll_signer(s->enroll), &out, &e))
+		s->replied |= !quic_respond(((struct conn *)r->peer->conn)->quic, r->stream, (const uint8_t *)out.data,
+					    out.len);
+	buf_fini(&out);
+out:
+	reply_free(r);
+	return alive;
+}
+
+static bool send_replies(struct server *s)
+{
+	struct reply *r;
+
+	while ((r = STAILQ_FIRST(&s->fx.replies))) {
+		STAILQ_REMOVE_HEAD(&s->fx.replies, next);
+		if (s->delay) {
+			r->due = s->at.now + s->delay;
+			STAILQ_INSERT_TAIL(&s->delayed, r, next);
+		} else if (!send_reply(s, r)) {
+			return false;
+		}
+	}
+	while ((r = STAILQ_FIRST(&s->delayed)) && r->due <= s->at.now) {
+		STAILQ_REMOVE_HEAD(&s->delayed, next);
+		if (!send_reply(s, r))
+			return false;
+	}
+	return true;
+}
+
+/* Commit, journal, SMS, replies, in this order; true where the server goes on. */
+static bool perform(struct server *s)
+{
+	bool writes = store_dirty(s->store), said;
+	int rv;
+
+	if (crash(s, SERVER_CRASH_BEFORE_COMMIT, writes))
+		return false;
+	rv = server_commit(s);
+	if (crash(s, SERVER_CRASH_AFTER_COMMIT, writes && !rv))
+		return false;
+	said = !STAILQ_EMPTY(&s->fx.replies) || !TAILQ_EMPTY(&s->fx.sms);
+	if (!write_journal(s) || crash(s, SERVER_CRASH_AFTER_JOURNAL, said))
+		return false;
+	hand_sms(s);
+	return !crash(s, SERVER_CRASH_AFTER_SMS, s->handed_sms) && send_replies(s);
+}
+
+/* The store is gone for good: the last refusals get a moment to leave (QUIC paces them). */
+static bool drained(struct server *s, const struct instant *at)
+{
+	if (!store_broken(s->store, at)) {
+		s->ends_at = 0;
+		return false;
+	}
+	if (!s->ends_at)
+		s->ends_at = time_add(s->at.now, DRAIN_NS);
+	return s->at.now >= s->ends_at;
+}
+
+int server_turn(struct server *s, const struct instant *at, struct dgram_sink *sink)
+{
+	bool broken, all_out;
+
+	if (deaf(s))
+		return 0;
+	server_set_time(s, at);
+	s->handed_sms = s->replied = false;
+	quic_expire(s->quic, at);
+	enroll_expire(s->enroll, &s->at, &s->fx);
+	if (s->stopping && !s->said_down) {
+		SERVER_EVENT(s, J_SERVER_STATE, JS(STATE, "down"));
+		s->said_down = true;
+	}
+	if (!perform(s))
+		return 0;
+	broken = drained(s, at);
+	all_out = quic_output(s->quic, at, sink);
+	if (s->stopping || broken) {
+		/* behind the replies: a close would overtake them */
+		quic_shutdown(s->quic, at);
+		all_out = quic_output(s->quic, at, sink);
+	}
+	if (crash(s, SERVER_CRASH_AFTER_REPLY, s->replied))
+		return 0;
+	/* connections that ended while writing; nothing of theirs waits for a commit */
+	if (!store_dirty(s->store) && STAILQ_EMPTY(&s->fx.replies)) {
+		if (!write_journal(s))
+			return 0;
+		effects_reset(&s->fx);
+	}
+	if (s->stopping && all_out && !broken) {
+		store_close(s->store, true);
+		s->store = NULL;
+		s->stopped = true;
+	}
+	return broken ? ERR_IO : 0;
+}

@@ -1,0 +1,76 @@
+/* Inside of the server's glue: server.c (life, turns), server_conn.c (QUIC's callbacks),
+ * control.c (operators and the lab). */
+#ifndef SERVER_SERVER_INTERNAL_H
+#define SERVER_SERVER_INTERNAL_H
+
+#include "core/fault.h"
+#include "core/quic.h"
+#include "core/rng.h"
+#include "server/effects.h"
+#include "server/enroll.h"
+#include "server/server.h"
+#include "server/store.h"
+
+#define ANSWER_RULES 8
+
+/* One connection whose handshake is done. */
+struct conn {
+	LIST_ENTRY(conn) all;
+	struct server *server;
+	struct quic_conn *quic;
+	struct enroll_peer peer;
+	char id[2 * QUIC_CID_LEN + 1];
+};
+
+/* Lab: force a code for a resource. */
+struct answer_rule {
+	enum msg_resource resource; /* MSG_RESOURCES: all */
+	int code;                   /* 0: free */
+	int64_t times;              /* left; INT64_MAX: no end */
+	double share;               /* of the requests that match */
+	char message[64];
+};
+
+struct server {
+	struct server_config cfg;
+	uint8_t run_key[32];
+	struct journal *journal;
+	struct faults *faults; /* armed by control; NULL until the first */
+	struct quic_credentials *credentials;
+	struct quic_endpoint *quic;
+	struct store *store;
+	struct enroll *enroll;
+	struct effects fx;
+	LIST_HEAD(, conn) conns;
+	struct instant at;     /* of the call that is running */
+	uint64_t commits;      /* turns that wrote something durable */
+	bool stopping, said_down, stopped;
+	bool dead;             /* the world was told to die; it did not, so we do nothing any more */
+	time_ns ends_at;       /* the store is broken: until then refusals leave; 0: it is not */
+	bool handed_sms;       /* this turn, for the crash points */
+	bool replied;
+	/* lab */
+	int crash_at;          /* enum server_crash_point; -1: not armed */
+	int64_t clock_offset_ms;
+	time_ns delay;         /* of every reply */
+	STAILQ_HEAD(, reply) delayed;
+	struct answer_rule rules[ANSWER_RULES];
+	struct rng rng;
+};
+
+/* Callbacks of the endpoint; ctx is the server. */
+extern const struct quic_callbacks server_quic_callbacks;
+void server_conn_free(struct conn *c);
+
+/* An event that is no part of a decision. SERVER_EVENT(s, J_…, JS(…)). */
+#define SERVER_EVENT(s, kind, ...)                                                                             \
+	effects_event(&(s)->fx, NULL, false, (s)->at.now, NULL, NULL, NULL, kind,                              \
+		      (const struct journal_value[]){__VA_ARGS__},                                             \
+		      sizeof((const struct journal_value[]){__VA_ARGS__}) / sizeof(struct journal_value))
+
+/* The wall clock as the lab bends it. */
+void server_set_time(struct server *s, const struct instant *at);
+/* Commits now; on failure every reply of the turn becomes a 503. */
+int server_commit(struct server *s);
+
+#endif

@@ -1,0 +1,73 @@
+/* Tables and statements of the SQLite store. The version stands in user_version; a
+ * change of the tables moves it. */
+#ifndef SERVER_STORE_SCHEMA_H
+#define SERVER_STORE_SCHEMA_H
+
+#define STORE_APPLICATION_ID 0x51524947 /* "QRIG" */
+#define STORE_VERSION        1
+
+#define STORE_SCHEMA                                                                                           \
+	"CREATE TABLE epoch(id INTEGER PRIMARY KEY, boot INTEGER NOT NULL, boot_id TEXT NOT NULL,"             \
+	" started INTEGER NOT NULL, last_commit INTEGER NOT NULL, login_grace INTEGER NOT NULL,"               \
+	" refresh_grace INTEGER NOT NULL, clean INTEGER NOT NULL) STRICT;"                                     \
+	"CREATE TABLE device(uuid TEXT PRIMARY KEY, disabled INTEGER NOT NULL, fam TEXT NOT NULL,"             \
+	" revoked INTEGER NOT NULL, fam_start INTEGER NOT NULL, kid TEXT NOT NULL, access_jti TEXT NOT NULL,"  \
+	" refresh_jti TEXT NOT NULL, prev_jti TEXT NOT NULL, iat INTEGER NOT NULL,"                            \
+	" access_exp INTEGER NOT NULL, refresh_exp INTEGER NOT NULL, presented INTEGER NOT NULL,"              \
+	" grace_epoch INTEGER NOT NULL, grace_end INTEGER NOT NULL) STRICT, WITHOUT ROWID;"                    \
+	"CREATE TABLE registration(uuid TEXT NOT NULL, reg TEXT NOT NULL, mac BLOB NOT NULL,"                  \
+	" code_fp TEXT NOT NULL, state INTEGER NOT NULL, tries INTEGER NOT NULL, boot INTEGER NOT NULL,"       \
+	" code_end INTEGER NOT NULL, code_len INTEGER NOT NULL, fam TEXT NOT NULL, forget INTEGER NOT NULL,"   \
+	" PRIMARY KEY(uuid, reg)) STRICT, WITHOUT ROWID;"                                                      \
+	"CREATE INDEX registration_forget ON registration(forget);"                                            \
+	"CREATE TABLE sms_used(uuid TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY(uuid, at))"                \
+	" STRICT, WITHOUT ROWID;"                                                                              \
+	"CREATE TABLE fleet(bucket INTEGER PRIMARY KEY, n INTEGER NOT NULL) STRICT;"                           \
+	"CREATE TABLE outbox(id TEXT PRIMARY KEY, uuid TEXT NOT NULL, reg TEXT NOT NULL,"                      \
+	" code_fp TEXT NOT NULL, state INTEGER NOT NULL, boot INTEGER NOT NULL, born INTEGER NOT NULL,"        \
+	" until INTEGER NOT NULL, used INTEGER NOT NULL, text BLOB NOT NULL) STRICT, WITHOUT ROWID;"
+
+#define DEVICE_COLUMNS                                                                                         \
+	"uuid, disabled, fam, revoked, fam_start, kid, access_jti, refresh_jti, prev_jti, iat, access_exp,"    \
+	" refresh_exp, presented, grace_epoch, grace_end"
+#define REGISTRATION_COLUMNS "uuid, reg, mac, code_fp, state, tries, boot, code_end, code_len, fam, forget"
+#define OUTBOX_COLUMNS       "id, uuid, reg, code_fp, state, boot, born, until, used, text"
+
+/* X(NAME, "sql") */
+#define STORE_STATEMENTS(X)                                                                                    \
+	X(BEGIN, "BEGIN IMMEDIATE")                                                                            \
+	X(COMMIT, "COMMIT")                                                                                    \
+	X(ROLLBACK, "ROLLBACK")                                                                                \
+	X(SAVEPOINT, "SAVEPOINT decision")                                                                     \
+	X(RELEASE, "RELEASE decision")                                                                         \
+	X(UNDO, "ROLLBACK TO decision")                                                                        \
+	X(COMMITTED, "UPDATE epoch SET last_commit = ?2 WHERE id = ?1")                                        \
+	X(CLEAN, "UPDATE epoch SET clean = 1 WHERE id = ?1")                                                   \
+	X(DEVICE_GET, "SELECT " DEVICE_COLUMNS " FROM device WHERE uuid = ?1")                                 \
+	X(DEVICE_PUT, "INSERT OR REPLACE INTO device(" DEVICE_COLUMNS                                          \
+		      ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)")                          \
+	X(REG_GET, "SELECT " REGISTRATION_COLUMNS " FROM registration WHERE uuid = ?1 AND reg = ?2")           \
+	X(REG_LIVE, "SELECT " REGISTRATION_COLUMNS " FROM registration WHERE uuid = ?1 AND state = 0 LIMIT ?2") \
+	X(REG_PUT, "INSERT OR REPLACE INTO registration(" REGISTRATION_COLUMNS                                 \
+		   ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)")                                             \
+	X(REG_DELETE, "DELETE FROM registration WHERE uuid = ?1 AND reg = ?2")                                 \
+	X(REG_OLDEST, "SELECT forget FROM registration ORDER BY forget LIMIT 1")                               \
+	X(REG_PURGE, "DELETE FROM registration WHERE (uuid, reg) IN"                                           \
+		     " (SELECT uuid, reg FROM registration WHERE forget <= ?1 ORDER BY forget LIMIT ?2)")      \
+	X(USED_ADD, "INSERT OR IGNORE INTO sms_used(uuid, at) VALUES(?1, ?2)")                                 \
+	X(USED_FORGET, "DELETE FROM sms_used WHERE uuid = ?1 AND at < ?2")                                     \
+	X(USED_DELETE, "DELETE FROM sms_used WHERE uuid = ?1 AND at = ?2")                                     \
+	X(USED_NTH, "SELECT at FROM sms_used WHERE uuid = ?1 ORDER BY at DESC LIMIT 1 OFFSET ?2")              \
+	X(FLEET_ADD, "INSERT INTO fleet(bucket, n) VALUES(?1, ?2)"                                             \
+		     " ON CONFLICT(bucket) DO UPDATE SET n = max(0, n + excluded.n)")                          \
+	X(FLEET_FORGET, "DELETE FROM fleet WHERE bucket < ?1")                                                 \
+	X(FLEET_EACH, "SELECT bucket, n FROM fleet WHERE bucket >= ?1 ORDER BY bucket")                        \
+	X(OUT_PUT, "INSERT OR REPLACE INTO outbox(" OUTBOX_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)") \
+	X(OUT_STATE, "UPDATE outbox SET state = ?2 WHERE id = ?1")                                             \
+	X(OUT_DELETE, "DELETE FROM outbox WHERE id = ?1")                                                      \
+	X(OUT_EACH, "SELECT " OUTBOX_COLUMNS " FROM outbox ORDER BY born")
+
+#define STORE_STATEMENT_ENUM(name, sql) Q_##name,
+enum store_statement { STORE_STATEMENTS(STORE_STATEMENT_ENUM) Q_COUNT };
+
+#endif

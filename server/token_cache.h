@@ -1,0 +1,15 @@
+/* Tokens whose form and signature were verified, remembered by their SHA-256; their
+ * claims are judged each time all the same. Bounded; the least recently used goes. */
+#ifndef SERVER_TOKEN_CACHE_H
+#define SERVER_TOKEN_CACHE_H
+
+#include "core/token.h"
+
+struct token_cache;
+struct token_cache *token_cache_new(void);
+void token_cache_free(struct token_cache *c);
+/* token_verify through the memory. */
+int token_cache_verify(struct token_cache *c, struct token_keys *keys, const char *token, size_t len,
+		       size_t len_max, struct token_claims *out, struct err *e);
+
+#endif
