@@ -22,6 +22,7 @@ struct fleet_config {
 	const char *const *server_keys;  /* pinned token keys, SPKI PEM, NULL-terminated */
 	const char *alpn;                /* NULL: the default */
 	struct addr local, server;
+	bool port_each; /* device i speaks from local's port + i, so that a network can tell devices apart */
 	struct settings settings;        /* the devices' part */
 	uint64_t seed;
 	const uint8_t *run_key;          /* 32 bytes */
@@ -38,7 +39,9 @@ struct fleet_device_config {
 	const char *methods[REGISTRY_METHODS + 1]; /* what it offers, NULL-terminated */
 	bool hold;                       /* connection: hold */
 	bool accept_unsigned;
-	const char *sender;              /* number or name that codes must come from; NULL: any */
+	bool any_registration;           /* takes an SMS that names no registration: foreign servers' texts */
+	const char *const *senders;      /* numbers and names that codes may come from, NULL-terminated,
+					    borrowed; NULL: any */
 	struct storage *storage;         /* borrowed; its files are named "<uuid>.…"; NULL: the fleet's own
 					    memory, which keeps what was synced over a power cut */
 };
@@ -58,6 +61,8 @@ void fleet_drop_connection(struct fleet *f, const struct instant *at, unsigned i
 /* An SMS for the device `uuid`; kept for a device that is OFF and handed over at power
  * on (the last 8). Unknown uuid: ERR_NOTFOUND. */
 int fleet_sms(struct fleet *f, const struct instant *at, const char *uuid, const char *from, const char *text);
+/* A code that came by another way than SMS; taken as an SMS that fits is. */
+void fleet_code(struct fleet *f, const struct instant *at, unsigned index, const char *code);
 void fleet_datagram(struct fleet *f, const struct instant *at, const struct addr *local,
 		    const struct addr *remote, unsigned ecn, const uint8_t *data, size_t len);
 time_ns fleet_deadline(const struct fleet *f);

@@ -1,0 +1,492 @@
+#include "sim/world_virtual.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <time.h>
+
+#include <gnutls/gnutls.h>
+
+#include "core/heap.h"
+#include "core/rng.h"
+
+#define DATAGRAM_MAX    65535
+#define ADDRS_MAX       256
+/* Turns of one actor at one instant until the clock is helped on: a deadline that
+ * stays in the past must not stop time. */
+#define TURNS_MAX       10000
+#define NUDGE           NS_PER_US
+
+struct event {
+	struct heap_node node;
+	world_virtual_fn *fn; /* NULL: a datagram */
+	void *ctx;
+	struct addr from, to;
+	unsigned ecn;
+	size_t len;
+	uint8_t data[];
+};
+
+struct actor {
+	struct world_actor a;
+	bool there, dirty;
+	int64_t offset_ms;
+	unsigned turns; /* at this instant, without an event in between */
+};
+
+struct binding {
+	struct addr addr;
+	int actor; /* -1: nobody */
+	unsigned span;      /* ports from addr's on; 1: that one alone */
+	struct link *links; /* owned, one a port; NULL: a perfect link */
+};
+
+struct source {
+	struct secret_source base; /* first */
+	struct rng rng;
+	SLIST_ENTRY(source) next;
+};
+
+struct world_virtual {
+	uint64_t seed;
+	time_ns now, delay;
+	struct heap events;
+	struct actor actors[WORLD_VIRTUAL_ACTORS];
+	unsigned actors_n;
+	struct binding bindings[ADDRS_MAX];
+	unsigned bindings_n;
+	SLIST_HEAD(, source) sources;
+	struct dgram_sink sink; /* see self_of */
+	uint8_t burst[DATAGRAM_MAX + 1];
+	int current; /* whose clock GnuTLS sees; -1: nobody's */
+	uint64_t carried, dropped, lost;
+};
+
+static struct world_virtual *self_of(struct dgram_sink *sink)
+{
+	return (struct world_virtual *)((char *)sink - offsetof(struct world_virtual, sink));
+}
+
+/* ---- the link ---- */
+
+static uint8_t *sink_space(struct dgram_sink *sink, size_t size)
+{
+	struct world_virtual *w = self_of(sink);
+
+	return size <= sizeof(w->burst) ? w->burst : NULL;
+}
+
+/* Is `a` one of the binding's addresses? Which one: out. */
+static bool binding_has(const struct binding *b, const struct addr *a, unsigned *which)
+{
+	struct addr first = *a;
+	unsigned port, base;
+
+	if (a->u.sa.sa_family != b->addr.u.sa.sa_family)
+		return false;
+	/* sin_port and sin6_port stand at one place */
+	port = ntohs(a->u.in.sin_port);
+	base = ntohs(b->addr.u.in.sin_port);
+	if (port < base || port - base >= b->span)
+		return false;
+	first.u.in.sin_port = b->addr.u.in.sin_port;
+	*which = port - base;
+	return addr_equal(&first, &b->addr);
+}
+
+static struct binding *binding_of(struct world_virtual *w, const struct addr *a)
+{
+	unsigned which;
+
+	for (unsigned i = 0; i < w->bindings_n; i++)
+		if (binding_has(&w->bindings[i], a, &which))
+			return &w->bindings[i];
+	return NULL;
+}
+
+/* The link that lies between two addresses; NULL: none. */
+static struct link *link_between(struct world_virtual *w, const struct addr *from, const struct addr *to,
+				 enum link_direction *d)
+{
+	unsigned which;
+
+	for (unsigned i = 0; i < w->bindings_n; i++) {
+		if (!w->bindings[i].links)
+			continue;
+		*d = LINK_UP;
+		if (binding_has(&w->bindings[i], from, &which))
+			return &w->bindings[i].links[which];
+		*d = LINK_DOWN;
+		if (binding_has(&w->bindings[i], to, &which))
+			return &w->bindings[i].links[which];
+	}
+	return NULL;
+}
+
+static void arrive(struct world_virtual *w, const struct addr *from, const struct addr *to, unsigned ecn,
+		   const uint8_t *data, size_t len, const struct link_copy *c)
+{
+	struct event *ev = malloc(sizeof(*ev) + len);
+
+	if (!ev)
+		return; /* a network may lose */
+	memset(ev, 0, sizeof(*ev));
+	ev->from = *from;
+	ev->to = *to;
+	ev->ecn = ecn;
+	ev->len = len;
+	memcpy(ev->data, data, len);
+	if (c->flip)
+		ev->data[c->where] ^= c->flip;
+	if (heap_set(&w->events, &ev->node, c->at))
+		free(ev);
+}
+
+static void carry(struct world_virtual *w, const struct addr *from, const struct addr *to, unsigned ecn,
+		  const uint8_t *data, size_t len)
+{
+	struct link_fate fate = {.copies = 1, .copy = {{.at = time_add(w->now, w->delay)}}};
+	enum link_direction d;
+	struct link *l = link_between(w, from, to, &d);
+
+	if (l)
+		link_pass(l, d, w->now, len, &fate);
+	w->lost += fate.copies == 0;
+	for (unsigned i = 0; i < fate.copies; i++)
+		arrive(w, from, to, ecn, data, len, &fate.copy[i]);
+}
+
+static void sink_send(struct dgram_sink *sink, void *owner, const struct addr *local, const struct addr *remote,
+		      size_t len, size_t segment, unsigned ecn)
+{
+	struct world_virtual *w = self_of(sink);
+
+	(void)owner;
+	if (!segment)
+		segment = len;
+	for (size_t at = 0; at < len; at += segment)
+		carry(w, local, remote, ecn, w->burst + at, len - at < segment ? len - at : segment);
+}
+
+/* ---- making one ---- */
+
+struct world_virtual *world_virtual_new(uint64_t seed, time_ns link_delay, struct err *e)
+{
+	struct world_virtual *w = calloc(1, sizeof(*w));
+
+	if (!w) {
+		err_set(e, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	w->seed = seed;
+	w->now = WORLD_VIRTUAL_START;
+	w->delay = link_delay;
+	w->sink.space = sink_space;
+	w->sink.send = sink_send;
+	w->current = -1;
+	heap_init(&w->events);
+	SLIST_INIT(&w->sources);
+	return w;
+}
+
+static struct world_virtual *gnutls_world;
+
+void world_virtual_free(struct world_virtual *w)
+{
+	struct heap_node *n;
+
+	if (!w)
+		return;
+	while ((n = heap_top(&w->events))) {
+		heap_remove(&w->events, n);
+		free(HEAP_ENTRY(n, struct event, node));
+	}
+	heap_fini(&w->events);
+	for (unsigned i = 0; i < w->bindings_n; i++)
+		free(w->bindings[i].links);
+	while (!SLIST_EMPTY(&w->sources)) {
+		struct source *s = SLIST_FIRST(&w->sources);
+
+		SLIST_REMOVE_HEAD(&w->sources, next);
+		free(s);
+	}
+	if (gnutls_world == w)
+		gnutls_world = NULL;
+	free(w);
+}
+
+int world_virtual_add(struct world_virtual *w, const struct world_actor *a, const struct addr *addr)
+{
+	unsigned i = 0;
+
+	while (i < w->actors_n && w->actors[i].there)
+		i++;
+	if (i == WORLD_VIRTUAL_ACTORS)
+		return ERR_LIMIT;
+	w->actors[i] = (struct actor){.a = *a, .there = true, .dirty = true};
+	if (i == w->actors_n)
+		w->actors_n++;
+	if (addr) {
+		int rv = world_virtual_bind(w, (int)i, addr);
+
+		if (rv) {
+			w->actors[i].there = false;
+			return rv;
+		}
+	}
+	return (int)i;
+}
+
+int world_virtual_bind(struct world_virtual *w, int actor, const struct addr *addr)
+{
+	struct binding *b = binding_of(w, addr);
+
+	for (unsigned i = 0; !b && i < w->bindings_n; i++)
+		if (w->bindings[i].actor < 0)
+			b = &w->bindings[i];
+	if (!b && w->bindings_n == ADDRS_MAX)
+		return ERR_LIMIT;
+	if (!b)
+		b = &w->bindings[w->bindings_n++];
+	free(b->links);
+	*b = (struct binding){.addr = *addr, .actor = actor, .span = 1};
+	return 0;
+}
+
+int world_virtual_bind_span(struct world_virtual *w, int actor, const struct addr *base, unsigned span,
+			    const struct link_spec *spec)
+{
+	struct link *links = calloc(span, sizeof(*links));
+	struct binding *b;
+	char name[32];
+	int rv;
+
+	if (!links)
+		return ERR_NOMEM;
+	rv = ntohs(base->u.in.sin_port) + span > 65536 ? ERR_LIMIT : world_virtual_bind(w, actor, base);
+	if (rv) {
+		free(links);
+		return rv;
+	}
+	for (unsigned i = 0; i < span; i++) {
+		snprintf(name, sizeof(name), "link[%u]", i);
+		link_init(&links[i], spec, w->seed, name);
+	}
+	b = binding_of(w, base);
+	b->span = span;
+	b->links = links;
+	return 0;
+}
+
+void world_virtual_remove(struct world_virtual *w, int actor)
+{
+	w->actors[actor].there = false;
+	for (unsigned i = 0; i < w->bindings_n; i++)
+		if (w->bindings[i].actor == actor)
+			w->bindings[i].actor = -1;
+}
+
+void world_virtual_touch(struct world_virtual *w, int actor)
+{
+	w->actors[actor].dirty = true;
+}
+
+void world_virtual_clock(struct world_virtual *w, int actor, int64_t offset_ms)
+{
+	w->actors[actor].offset_ms = offset_ms;
+}
+
+int world_virtual_at(struct world_virtual *w, time_ns time, world_virtual_fn *fn, void *ctx)
+{
+	struct event *ev = calloc(1, sizeof(*ev));
+
+	if (!ev)
+		return ERR_NOMEM;
+	ev->fn = fn;
+	ev->ctx = ctx;
+	if (heap_set(&w->events, &ev->node, time > w->now ? time : w->now)) {
+		free(ev);
+		return ERR_NOMEM;
+	}
+	return 0;
+}
+
+/* ---- running ---- */
+
+struct instant world_virtual_now(const struct world_virtual *w, int actor)
+{
+	int64_t offset = actor >= 0 ? w->actors[actor].offset_ms : 0;
+
+	return (struct instant){.now = w->now,
+				.boot = w->now,
+				.unix_ms = WORLD_VIRTUAL_EPOCH_S * 1000 +
+					   (int64_t)((w->now - WORLD_VIRTUAL_START) / NS_PER_MS) + offset};
+}
+
+static void run_event(struct world_virtual *w, struct event *ev)
+{
+	struct binding *b = NULL;
+	struct instant at;
+	struct actor *a;
+
+	if (ev->fn) {
+		at = world_virtual_now(w, -1);
+		ev->fn(ev->ctx, &at);
+		return;
+	}
+	b = binding_of(w, &ev->to);
+	if (!b || b->actor < 0 || !w->actors[b->actor].a.datagram) {
+		w->dropped++;
+		return;
+	}
+	w->carried++;
+	a = &w->actors[b->actor];
+	a->dirty = true;
+	a->turns = 0;
+	w->current = b->actor;
+	at = world_virtual_now(w, b->actor);
+	a->a.datagram(a->a.ctx, &at, &ev->to, &ev->from, ev->ecn, ev->data, ev->len);
+	w->current = -1;
+}
+
+static time_ns deadline_of(const struct world_virtual *w, const struct actor *a)
+{
+	time_ns t;
+
+	if (!a->there)
+		return TIME_NEVER;
+	if (a->dirty)
+		return w->now;
+	t = a->a.deadline ? a->a.deadline(a->a.ctx) : TIME_NEVER;
+	if (t <= w->now && a->turns >= TURNS_MAX)
+		return w->now + NUDGE;
+	return t > w->now ? t : w->now;
+}
+
+static void turn(struct world_virtual *w, int i)
+{
+	struct actor *a = &w->actors[i];
+	struct instant at = world_virtual_now(w, i);
+
+	a->dirty = false;
+	a->turns++;
+	w->current = i;
+	if (a->a.turn)
+		a->a.turn(a->a.ctx, &at, &w->sink);
+	w->current = -1;
+}
+
+/* When something is next to be done; `*who`: whose turn it is, -1 an event. */
+static time_ns next(const struct world_virtual *w, int *who)
+{
+	time_ns best = heap_deadline(&w->events);
+
+	*who = -1;
+	/* events of an instant come before the turns that answer them */
+	for (unsigned i = 0; i < w->actors_n && best > w->now; i++) {
+		time_ns t = deadline_of(w, &w->actors[i]);
+
+		if (t < best) {
+			best = t;
+			*who = (int)i;
+		}
+	}
+	return best;
+}
+
+static void advance(struct world_virtual *w, time_ns to)
+{
+	if (to <= w->now)
+		return;
+	w->now = to;
+	for (unsigned i = 0; i < w->actors_n; i++)
+		w->actors[i].turns = 0;
+}
+
+static void run_next(struct world_virtual *w, time_ns time, int who)
+{
+	advance(w, time);
+	if (who < 0) {
+		struct event *ev = HEAP_ENTRY(heap_top(&w->events), struct event, node);
+
+		heap_remove(&w->events, &ev->node);
+		run_event(w, ev);
+		free(ev);
+		return;
+	}
+	turn(w, who);
+}
+
+bool world_virtual_step(struct world_virtual *w)
+{
+	int who;
+	time_ns time = next(w, &who);
+
+	if (time == TIME_NEVER)
+		return false;
+	run_next(w, time, who);
+	return true;
+}
+
+void world_virtual_run_to(struct world_virtual *w, time_ns time)
+{
+	int who;
+	time_ns t;
+
+	while ((t = next(w, &who)) <= time)
+		run_next(w, t, who);
+	advance(w, time);
+}
+
+/* ---- random bytes, GnuTLS's clock ---- */
+
+static void source_fill(struct secret_source *src, void *out, size_t len)
+{
+	rng_bytes(&((struct source *)src)->rng, out, len);
+}
+
+struct secret_source *world_virtual_secret(struct world_virtual *w, const char *name)
+{
+	struct source *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->base.fill = source_fill;
+	rng_init(&s->rng, w->seed, name, "secret");
+	SLIST_INSERT_HEAD(&w->sources, s, next);
+	return &s->base;
+}
+
+static time_t virtual_time(time_t *out)
+{
+	time_t t = WORLD_VIRTUAL_EPOCH_S;
+
+	if (gnutls_world)
+		t = (time_t)(world_virtual_now(gnutls_world, gnutls_world->current).unix_ms / 1000);
+	if (out)
+		*out = t;
+	return t;
+}
+
+void world_virtual_install_gnutls(struct world_virtual *w)
+{
+	gnutls_world = w;
+	gnutls_global_set_time_function(virtual_time);
+}
+
+uint64_t world_virtual_datagrams(const struct world_virtual *w)
+{
+	return w->carried;
+}
+
+uint64_t world_virtual_lost(const struct world_virtual *w)
+{
+	return w->lost;
+}
+
+uint64_t world_virtual_dropped(const struct world_virtual *w)
+{
+	return w->dropped;
+}
