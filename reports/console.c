@@ -1,0 +1,319 @@
+#include "reports/console.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ID_WIDTH_MIN 24
+#define ID_WIDTH_MAX 48
+#define CHECKS_SHOWN 10
+#define PLACE_MAX    160
+
+struct console {
+	FILE *out; /* borrowed */
+	bool colored, tty;
+	int id_width;
+	bool footnoted; /* "* virtual time" was explained */
+	bool progress;  /* a progress line stands there */
+};
+
+static const struct {
+	const char *word, *color;
+} faces[VERDICT_COUNT] = {
+	[VERDICT_PASS] = {"PASS", "\033[32m"},          [VERDICT_FAIL] = {"FAIL", "\033[1;31m"},
+	[VERDICT_INCONCLUSIVE] = {"INC?", "\033[33m"},  [VERDICT_SKIP] = {"SKIP", "\033[2m"},
+	[VERDICT_XFAIL] = {"XFAIL", "\033[2m"},         [VERDICT_XPASS] = {"XPASS", "\033[1;31m"},
+};
+
+static const char *or_empty(const char *s)
+{
+	return s ? s : "";
+}
+
+struct console *console_new(FILE *out, int id_width, enum console_color color)
+{
+	const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
+	struct console *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->out = out;
+	c->tty = isatty(fileno(out)) == 1 && !(term && strcmp(term, "dumb") == 0);
+	c->colored = color == CONSOLE_COLORED ||
+		     (color == CONSOLE_AUTO && c->tty && !(no_color && no_color[0]));
+	c->id_width = id_width < ID_WIDTH_MIN ? ID_WIDTH_MIN : id_width > ID_WIDTH_MAX ? ID_WIDTH_MAX : id_width;
+	return c;
+}
+
+void console_free(struct console *c)
+{
+	free(c);
+}
+
+char *console_duration(uint64_t ns, char *out, size_t size)
+{
+	double s = (double)ns / 1e9;
+
+	if (s < 0.0995)
+		snprintf(out, size, "%.0f ms", s * 1e3);
+	else if (s < 9.95)
+		snprintf(out, size, "%.1f s", s);
+	else if (s < 120)
+		snprintf(out, size, "%.0f s", s);
+	else if (s < 7200)
+		snprintf(out, size, "%.0f min", s / 60);
+	else if (s < 2 * 86400)
+		snprintf(out, size, "%.1f h", s / 3600);
+	else
+		snprintf(out, size, "%.1f d", s / 86400);
+	return out;
+}
+
+static void clear_progress(struct console *c)
+{
+	if (c->progress)
+		fputs("\r\033[K", c->out);
+	c->progress = false;
+}
+
+void console_progress(struct console *c, const char *text)
+{
+	if (!c->tty)
+		return;
+	fprintf(c->out, "\r\033[K %s", text);
+	fflush(c->out);
+	c->progress = true;
+}
+
+static const char *place_text(const struct check_result *k, char *out, size_t size)
+{
+	if (k->at.file && k->at.file[0])
+		snprintf(out, size, "%s:%d:%d", k->at.file, k->at.line, k->at.column);
+	else
+		snprintf(out, size, "%s", or_empty(k->name));
+	return out;
+}
+
+static void put_cause(struct console *c, const struct scenario_result *s, const struct cause *k, int width)
+{
+	fprintf(c->out, "   %-*s  %s", width, "got", or_empty(k->got));
+	if (k->t != TIME_NEVER)
+		fprintf(c->out, " at +%" PRIu64 ".%03" PRIu64 " s", k->t / NS_PER_S, k->t % NS_PER_S / NS_PER_MS);
+	if (k->count > 1)
+		fprintf(c->out, " (%u times%s%s)", k->count, k->first ? ", first " : "", or_empty(k->first));
+	else if (k->first && s->devices > 1)
+		fprintf(c->out, " (%s)", k->first);
+	fputc('\n', c->out);
+}
+
+static bool same_blame(const struct cause *a, const struct cause *b)
+{
+	return a->blame == b->blame && strcmp(or_empty(a->why), or_empty(b->why)) == 0;
+}
+
+static void put_check(struct console *c, const struct scenario_result *s, const struct check_result *k)
+{
+	char place[PLACE_MAX];
+	int width;
+
+	place_text(k, place, sizeof(place));
+	width = (int)strlen(place);
+	if (k->status == CHECK_UNJUDGED) {
+		fprintf(c->out, "   %s  UNJUDGED %s (%s)\n", place, or_empty(k->expected), or_empty(k->note));
+		return;
+	}
+	fprintf(c->out, "   %s  expected %s\n", place, or_empty(k->expected));
+	for (unsigned i = 0; i < k->causes_n; i++)
+		put_cause(c, s, &k->causes[i], width);
+	if (k->causes_more)
+		fprintf(c->out, "   %-*s  … and %u more\n", width, "got", k->causes_more);
+	for (unsigned i = 0; i < k->causes_n; i++) {
+		bool said = false;
+
+		for (unsigned j = 0; j < i; j++)
+			said = said || same_blame(&k->causes[i], &k->causes[j]);
+		if (said)
+			continue;
+		fprintf(c->out, "   blame: %s", blame_name(k->causes[i].blame));
+		if (k->causes[i].why)
+			fprintf(c->out, " (%s)", k->causes[i].why);
+		fputc('\n', c->out);
+	}
+}
+
+/* An invariant's finding that an expectation above was already laid to. */
+static bool told_above(const struct scenario_result *s, size_t at)
+{
+	const struct check_result *k = &s->checks[at];
+
+	if (k->kind != CHECK_INVARIANT || k->causes_more)
+		return false;
+	for (unsigned i = 0; i < k->causes_n; i++) {
+		bool found = false;
+
+		for (size_t c = 0; c < at && !found; c++)
+			for (unsigned j = 0; j < s->checks[c].causes_n && !found; j++)
+				found = s->checks[c].causes[j].why &&
+					strcmp(s->checks[c].causes[j].why, or_empty(k->causes[i].got)) == 0;
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+static void put_block(struct console *c, const struct scenario_result *s)
+{
+	unsigned shown = 0, hidden = 0;
+
+	for (size_t i = 0; i < s->checks_n; i++) {
+		const struct check_result *k = &s->checks[i];
+		bool unjudged = k->status == CHECK_UNJUDGED && k->kind != CHECK_INVARIANT;
+
+		if ((k->status != CHECK_FAILED && !unjudged) || told_above(s, i))
+			continue;
+		if (shown == CHECKS_SHOWN) {
+			hidden++;
+			continue;
+		}
+		shown++;
+		put_check(c, s, k);
+	}
+	if (hidden)
+		fprintf(c->out, "   … and %u more checks, see report.json\n", hidden);
+	if (s->folder)
+		fprintf(c->out, "   journal: %s/journal.jsonl\n", s->folder);
+}
+
+void console_scenario(struct console *c, const struct scenario_result *s)
+{
+	bool bad = s->verdict == VERDICT_FAIL || s->verdict == VERDICT_INCONCLUSIVE || s->verdict == VERDICT_XPASS;
+	char span[32], wall[32], devices[32], note[96] = "";
+
+	clear_progress(c);
+	if (s->verdict == VERDICT_SKIP) /* counted, with its reason, at the end */
+		return;
+	console_duration(s->virtual_time ? s->duration_ns : s->wall_ns ? s->wall_ns : s->duration_ns, span,
+			 sizeof(span) - 1);
+	if (s->virtual_time) {
+		strcat(span, "*");
+		snprintf(note, sizeof(note), "* virtual time; %s of wall clock",
+			 console_duration(s->wall_ns, wall, sizeof(wall)));
+	}
+	snprintf(devices, sizeof(devices), "%u device%s", s->devices, s->devices == 1 ? "" : "s");
+	fprintf(c->out, " %s%-5s%s %-*s %-12s %-8s", c->colored ? faces[s->verdict].color : "",
+		faces[s->verdict].word, c->colored ? "\033[0m" : "", c->id_width, or_empty(s->id), devices, span);
+	if (bad && s->virtual_time) {
+		fprintf(c->out, " %s\n", note);
+		c->footnoted = true;
+	} else {
+		bool reason = s->reason && s->verdict == VERDICT_XFAIL;
+
+		fprintf(c->out, " %s\n", or_empty(reason ? s->reason : s->summary));
+	}
+	if (bad)
+		put_block(c, s);
+	if (bad && s->reason && (s->verdict == VERDICT_XPASS || !s->checks_n))
+		fprintf(c->out, "   %s\n", s->reason);
+	for (size_t i = 0; i < s->notes_n; i++)
+		fprintf(c->out, "   note: %s\n", s->notes[i]);
+	fflush(c->out);
+}
+
+static void put_verdicts(struct console *c, const struct run_result *r)
+{
+	static const char *const words[VERDICT_COUNT] = {"passed", "failed", "inconclusive", "skipped",
+							  "failed as expected", "passed unexpectedly"};
+	const char *sep = "";
+	unsigned skipped = run_result_count(r, VERDICT_SKIP);
+
+	fprintf(c->out, "%zu run: ", r->n - skipped);
+	for (unsigned v = 0; v < VERDICT_COUNT; v++) {
+		unsigned n = run_result_count(r, (enum verdict)v);
+
+		if (!n)
+			continue;
+		fprintf(c->out, "%s%u %s", sep, n, words[v]);
+		sep = ", ";
+	}
+	if (!sep[0])
+		fputs("nothing", c->out);
+}
+
+/* One line a reason, with how many were skipped for it and the first one's id. */
+static void put_skipped(struct console *c, const struct run_result *r)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		const char *reason = or_empty(r->scenarios[i]->reason);
+		unsigned same = 0;
+		bool said = false;
+
+		if (r->scenarios[i]->verdict != VERDICT_SKIP)
+			continue;
+		for (size_t k = 0; k < r->n; k++) {
+			if (r->scenarios[k]->verdict != VERDICT_SKIP || strcmp(or_empty(r->scenarios[k]->reason), reason) != 0)
+				continue;
+			said = said || k < i;
+			same++;
+		}
+		if (!said)
+			fprintf(c->out, "skipped %u (%s%s): %s\n", same, or_empty(r->scenarios[i]->id),
+				same > 1 ? ", …" : "", reason);
+	}
+}
+
+static void put_sms(struct console *c, const struct run_result *r)
+{
+	uint64_t issued = 0, submitted = 0, delivered = 0, gone = 0;
+
+	for (size_t i = 0; i < r->n; i++) {
+		issued += r->scenarios[i]->sms.issued;
+		submitted += r->scenarios[i]->sms.submitted;
+		delivered += r->scenarios[i]->sms.delivered;
+		gone += r->scenarios[i]->sms.lost + r->scenarios[i]->sms.failed + r->scenarios[i]->sms.unknown;
+	}
+	if (!issued && !submitted)
+		return;
+	/* losses and duplicates are mostly asked for: the verdicts say where they were not */
+	fprintf(c->out, "SMS submitted%s %" PRIu64 " %s codes issued %" PRIu64 " %s SMS delivered %" PRIu64,
+		r->libgammu ? " through libgammu" : "", submitted, submitted == issued ? "=" : "≠", issued,
+		issued == delivered ? "=" : gone ? "·" : "≠", delivered);
+	if (gone)
+		fprintf(c->out, " (%" PRIu64 " lost, failed or unknown)", gone);
+	fputc('\n', c->out);
+}
+
+void console_end(struct console *c, const struct run_result *r)
+{
+	uint64_t wall = 0;
+	unsigned hit = 0;
+	bool any_virtual = false;
+	char span[32];
+
+	clear_progress(c);
+	for (unsigned row = 1; row < ROW_END; row++) {
+		bool seen = false;
+
+		for (size_t i = 0; i < r->n && !seen; i++)
+			seen = r->scenarios[i]->rows[row] > 0;
+		hit += seen;
+	}
+	for (size_t i = 0; i < r->n; i++) {
+		wall += r->scenarios[i]->wall_ns;
+		any_virtual = any_virtual || (r->scenarios[i]->virtual_time && r->scenarios[i]->verdict != VERDICT_SKIP);
+	}
+	if (any_virtual && !c->footnoted)
+		fprintf(c->out, " * virtual time; %s of wall clock\n", console_duration(wall, span, sizeof(span)));
+	put_verdicts(c, r);
+	fprintf(c->out, " · transitions %u of %u", hit, ROW_END - 1);
+	if (r->seed)
+		fprintf(c->out, " · seed %s", r->seed);
+	if (r->dir)
+		fprintf(c->out, " · %s/summary.md", r->dir);
+	if (r->interrupted)
+		fputs(" · interrupted", c->out);
+	fputc('\n', c->out);
+	put_sms(c, r);
+	put_skipped(c, r);
+	fflush(c->out);
+}

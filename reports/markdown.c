@@ -1,0 +1,127 @@
+#include "reports/markdown.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "reports/console.h"
+
+/* What would end a cell or start a mark-up of its own. */
+static void cell(struct buf *b, const char *s)
+{
+	for (s = s ? s : ""; *s; s++) {
+		if (*s == '\n')
+			buf_puts(b, " ");
+		else if (strchr("|*_`<>\\[]", *s))
+			buf_printf(b, "\\%c", *s);
+		else
+			buf_add(b, s, 1);
+	}
+}
+
+static void put_table(const struct run_result *r, struct buf *b)
+{
+	char span[32];
+
+	buf_puts(b, "| verdict | scenario | devices | time | |\n|---|---|--:|--:|---|\n");
+	for (size_t i = 0; i < r->n; i++) {
+		const struct scenario_result *s = r->scenarios[i];
+		bool plain = s->verdict == VERDICT_PASS && !s->reason;
+
+		console_duration(s->virtual_time ? s->duration_ns : s->wall_ns ? s->wall_ns : s->duration_ns, span,
+				 sizeof(span));
+		buf_printf(b, "| %s | ", verdict_name(s->verdict));
+		cell(b, s->id);
+		buf_printf(b, " | %u | %s%s | ", s->devices, s->verdict == VERDICT_SKIP ? "" : span,
+			   s->virtual_time && s->verdict != VERDICT_SKIP ? "\\*" : "");
+		cell(b, plain ? s->summary : s->reason);
+		buf_puts(b, " |\n");
+	}
+}
+
+static void put_failures(const struct scenario_result *s, struct buf *b)
+{
+	buf_puts(b, "\n### ");
+	cell(b, s->id);
+	buf_printf(b, "\n\n%s, blame: %s\n\n", verdict_name(s->verdict), blame_name(s->blame));
+	for (size_t i = 0; i < s->checks_n; i++) {
+		const struct check_result *c = &s->checks[i];
+
+		if (c->status == CHECK_PASSED || (c->status == CHECK_UNJUDGED && c->kind == CHECK_INVARIANT))
+			continue;
+		buf_puts(b, "- ");
+		if (c->at.file && c->at.file[0]) {
+			cell(b, c->at.file);
+			buf_printf(b, ":%d:%d ", c->at.line, c->at.column);
+		}
+		buf_puts(b, "expected ");
+		cell(b, c->expected);
+		if (c->note) {
+			buf_puts(b, " — UNJUDGED: ");
+			cell(b, c->note);
+		}
+		buf_puts(b, "\n");
+		for (unsigned k = 0; k < c->causes_n; k++) {
+			buf_puts(b, "  - got ");
+			cell(b, c->causes[k].got);
+			buf_printf(b, " (%u×, blame: %s", c->causes[k].count, blame_name(c->causes[k].blame));
+			if (c->causes[k].why) {
+				buf_puts(b, ", ");
+				cell(b, c->causes[k].why);
+			}
+			buf_puts(b, ")\n");
+		}
+	}
+}
+
+static void put_never(const struct run_result *r, struct buf *b)
+{
+	unsigned hit = 0;
+
+	for (unsigned pass = 0; pass < 2; pass++) {
+		for (unsigned row = 1; row < ROW_END; row++) {
+			bool seen = false;
+
+			for (size_t i = 0; i < r->n && !seen; i++)
+				seen = r->scenarios[i]->rows[row] > 0;
+			if (pass == 0)
+				hit += seen;
+			else if (!seen)
+				buf_printf(b, " `%s`", row_id((enum row_name)row));
+		}
+		if (pass == 0)
+			buf_printf(b, "\nTransitions %u of %u.%s", hit, ROW_END - 1,
+				   hit < ROW_END - 1 ? " Nothing exercised:" : "");
+	}
+	buf_puts(b, "\n");
+}
+
+int report_markdown(const struct run_result *r, struct buf *b)
+{
+	uint64_t issued = 0, submitted = 0, delivered = 0;
+
+	buf_puts(b, "# quicrig\n\n");
+	for (unsigned v = 0; v < VERDICT_COUNT; v++)
+		if (run_result_count(r, (enum verdict)v))
+			buf_printf(b, "%s %u · ", verdict_name((enum verdict)v), run_result_count(r, (enum verdict)v));
+	buf_puts(b, "rig ");
+	cell(b, r->rig);
+	buf_puts(b, " · seed ");
+	cell(b, r->seed);
+	buf_puts(b, " · build ");
+	cell(b, r->build);
+	buf_printf(b, "%s\n\n", r->interrupted ? " · interrupted" : "");
+	put_table(r, b);
+	for (size_t i = 0; i < r->n; i++) {
+		const struct scenario_result *s = r->scenarios[i];
+
+		issued += s->sms.issued;
+		submitted += s->sms.submitted;
+		delivered += s->sms.delivered;
+		if (s->verdict != VERDICT_PASS && s->verdict != VERDICT_SKIP && s->verdict != VERDICT_XFAIL)
+			put_failures(s, b);
+	}
+	buf_printf(b, "\nSMS submitted%s %" PRIu64 ", codes issued %" PRIu64 ", SMS delivered %" PRIu64 ".\n",
+		   r->libgammu ? " through libgammu" : "", submitted, issued, delivered);
+	put_never(r, b);
+	return b->failed;
+}
