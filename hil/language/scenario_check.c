@@ -1,0 +1,112 @@
+/* What only a whole scenario tells. */
+#include "hil/language/scenario_internal.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "core/settings.h"
+
+static const char *seconds(json_int_t ns, char *out, size_t size)
+{
+	return setting_format(SETTING_CODE_WAIT, ns, out, size);
+}
+
+static json_int_t ns_of(json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
+/* Time that passes whatever happens. */
+static json_int_t sum_of_sleeps(json_t *plan)
+{
+	json_int_t sum = 0;
+	json_t *step;
+	size_t i;
+
+	json_array_foreach(json_object_get(plan, "steps"), i, step) {
+		/* a sleep has the one, cycles and restarts the other */
+		json_int_t one = ns_of(step, "for_ns") + ns_of(step, "off_ns");
+
+		sum = one > INT64_MAX - sum ? INT64_MAX : sum + one;
+	}
+	return sum;
+}
+
+static json_int_t longest_silence(json_t *plan)
+{
+	json_int_t longest = 0;
+	json_t *idle;
+	size_t i;
+
+	json_array_foreach(json_object_get(json_object_get(plan, "expect"), "idle"), i, idle) {
+		if (ns_of(idle, "silent_for_ns") > longest)
+			longest = ns_of(idle, "silent_for_ns");
+	}
+	return longest;
+}
+
+static void check_timeout(struct reader *r, const struct yaml_node *at, json_t *plan)
+{
+	json_int_t timeout = ns_of(plan, "timeout_ns"), sleeps = sum_of_sleeps(plan), silence = longest_silence(plan);
+	char a[40], b[40], c[40];
+
+	if (timeout <= sleeps)
+		diag_error(r->ds, r->src, at->at, NULL, "timeout %s is not longer than the steps' sleeps, %s in all",
+			   seconds(timeout, a, sizeof(a)), seconds(sleeps, b, sizeof(b)));
+	else if (timeout - sleeps <= silence)
+		diag_error(r->ds, r->src, at->at, NULL, "timeout %s is not longer than sleeps (%s) and 'silent_for' (%s)",
+			   seconds(timeout, a, sizeof(a)), seconds(sleeps, b, sizeof(b)), seconds(silence, c, sizeof(c)));
+}
+
+static void check_waits(struct reader *r, const struct yaml_node *steps, json_t *plan)
+{
+	json_int_t timeout = ns_of(plan, "timeout_ns");
+	const struct yaml_item *i = steps && steps->kind == YAML_KIND_LIST ? steps->first : NULL;
+	char a[40], b[40];
+
+	for (; i; i = i->next) {
+		const struct yaml_node *within = yaml_get(i->value, "within");
+		time_ns ns;
+
+		if (!within || within->kind != YAML_KIND_SCALAR || duration_parse(within->text, &ns))
+			continue;
+		if ((json_int_t)ns > timeout)
+			diag_warn(r->ds, r->src, within->at, NULL, "'within' %s is beyond the scenario's timeout %s",
+				  seconds((json_int_t)ns, a, sizeof(a)), seconds(timeout, b, sizeof(b)));
+	}
+}
+
+/* A device whose SMS does not come sits there for code_wait. */
+static void check_code_wait(struct reader *r, const struct yaml_node *faults, json_t *plan)
+{
+	json_t *set = json_object_get(json_object_get(plan, "settings"), "code_wait");
+	const struct yaml_item *i = faults && faults->kind == YAML_KIND_LIST ? faults->first : NULL;
+	json_int_t timeout = ns_of(plan, "timeout_ns"), wait;
+	struct settings initial;
+	char a[40], b[40];
+
+	settings_default(&initial);
+	wait = set ? json_integer_value(set) : initial.v[SETTING_CODE_WAIT];
+	for (; i && timeout < wait; i = i->next) {
+		const struct yaml_node *what = yaml_get(i->value, "do");
+		const struct vocab_action *a_row = what && what->kind == YAML_KIND_SCALAR ? vocab_action(what->text) : NULL;
+
+		if (a_row && (a_row->when & VOCAB_WAITS))
+			diag_warn(r->ds, r->src, what->at, "settings: {code_wait: …}",
+				  "'%s' and a timeout of %s: a device waits code_wait, %s, for its SMS", a_row->name,
+				  seconds(timeout, a, sizeof(a)), seconds(wait, b, sizeof(b)));
+	}
+}
+
+void scenario_whole(struct reader *r, const struct yaml_node *node, json_t *plan)
+{
+	const struct yaml_node *at = yaml_get(node, "timeout");
+
+	if (!at)
+		at = yaml_get(node, "name"); /* the default is fine, this scenario is not */
+	if (!at)
+		at = node;
+	check_timeout(r, at, plan);
+	check_waits(r, yaml_get(node, "steps"), plan);
+	check_code_wait(r, yaml_get(node, "faults"), plan);
+}

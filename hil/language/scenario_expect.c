@@ -1,0 +1,384 @@
+/* expect: what must have been seen; and thresholds. */
+#include "hil/language/scenario_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/settings.h"
+#include "hil/language/who.h"
+
+#define CODE_MIN 100
+#define CODE_MAX 999
+
+static void set_who(struct reader *r, json_t *part, json_t *who)
+{
+	if (who && !json_is_true(json_object_get(who, "all")))
+		read_put(r, part, "who", json_incref(who));
+}
+
+/* The `who` of a mapping where it has one; NULL: all, or told. New reference. */
+static json_t *who_of(struct reader *r, const struct yaml_node *n)
+{
+	const struct yaml_node *node = yaml_get(n, "who");
+	json_t *who = node ? read_key(r, node, "expect.path", "who") : NULL;
+
+	if (who_is_devices(who))
+		return who;
+	diag_error(r->ds, r->src, node->at, NULL, "expectations are about devices, not '%s'", node->text);
+	json_decref(who);
+	return NULL;
+}
+
+/* A key of a mapping as `who`; new reference. */
+static json_t *who_key(struct reader *r, const struct yaml_node *key)
+{
+	json_t *who = read_key(r, key, "expect.path", "who");
+
+	if (who_is_devices(who))
+		return who;
+	diag_error(r->ds, r->src, key->at, NULL, "expectations are about devices, not '%s'", key->text);
+	json_decref(who);
+	return NULL;
+}
+
+/* ---- path ---- */
+
+static void add_path(struct reader *r, const struct yaml_node *n, json_t *list)
+{
+	json_t *part = json_object(), *who;
+	const struct yaml_node *states = n, *any;
+
+	if (n->kind == YAML_KIND_MAP) {
+		read_map(r, n, "expect.path", part);
+		states = yaml_get(n, "states");
+		any = yaml_get(n, "any");
+		who = any ? read_key(r, any, "expect.path", "any") : NULL;
+		if (json_is_true(who))
+			read_put(r, part, "how", json_string("any"));
+		json_decref(who);
+		if (any && json_object_get(part, "count"))
+			diag_error(r->ds, r->src, any->at, NULL, "'any' and 'count' exclude one another");
+		who = json_object_get(part, "who");
+		if (!who_is_devices(who))
+			json_decref(who_of(r, n));
+		if (who && json_is_true(json_object_get(who, "all")))
+			json_object_del(part, "who");
+	}
+	if (!json_object_get(part, "how"))
+		read_put(r, part, "how", json_string(json_object_get(part, "count") ? "count" : "all"));
+	if (states)
+		read_put(r, part, "states", scenario_path(r, states));
+	read_put(r, part, "source", read_place(r, n));
+	read_append(r, list, part);
+}
+
+static json_t *read_paths(struct reader *r, const struct yaml_node *n)
+{
+	json_t *list = json_array();
+
+	if (n->kind == YAML_KIND_LIST && n->first && n->first->value->kind != YAML_KIND_SCALAR)
+		for (const struct yaml_item *i = n->first; i; i = i->next)
+			add_path(r, i->value, list);
+	else
+		add_path(r, n, list);
+	return list;
+}
+
+/* ---- idle, seen: mappings of their place ---- */
+
+static void add_idle(struct reader *r, const struct yaml_node *n, json_t *list)
+{
+	json_t *part = json_object();
+
+	if (read_map(r, n, "expect.idle", part)) {
+		json_decref(who_of(r, n));
+		if (!json_object_get(part, "code"))
+			read_put(r, part, "code", json_integer(0));
+		if (!json_object_get(part, "silent_for_ns"))
+			read_put(r, part, "silent_for_ns", json_integer(0));
+	}
+	read_put(r, part, "source", read_place(r, n));
+	read_append(r, list, part);
+}
+
+static void add_seen(struct reader *r, const struct yaml_node *n, json_t *list)
+{
+	json_t *part = json_object();
+	const struct yaml_node *match = yaml_get(n, "match");
+	const char *event;
+
+	if (read_map(r, n, "expect.seen", part)) {
+		event = json_string_value(json_object_get(part, "event"));
+		if (match && event)
+			read_put(r, part, "match",
+				 scenario_match(r, match, (enum journal_kind)journal_kind_by_name(event)));
+		if (!json_object_get(part, "count"))
+			read_put(r, part, "count", json_pack("{s:i}", "min", 1));
+	}
+	read_put(r, part, "source", read_place(r, n));
+	read_append(r, list, part);
+}
+
+static json_t *read_each_of(struct reader *r, const struct yaml_node *n,
+			    void (*add)(struct reader *, const struct yaml_node *, json_t *))
+{
+	const struct yaml_item *walk = NULL;
+	const struct yaml_node *one;
+	json_t *list = json_array();
+	bool begun = false;
+
+	while ((one = read_each(n, &walk, &begun)))
+		add(r, one, list);
+	return list;
+}
+
+/* ---- final, never: a state, states, or by who ---- */
+
+static void add_state(struct reader *r, const struct yaml_node *n, json_t *who, json_t *list)
+{
+	const char *state = read_state(r, n);
+	json_t *part;
+
+	if (!state)
+		return;
+	part = json_object();
+	read_put(r, part, "state", json_string(state));
+	set_who(r, part, who);
+	read_put(r, part, "source", read_place(r, n));
+	read_append(r, list, part);
+}
+
+static json_t *read_states(struct reader *r, const struct yaml_node *n, bool several, const char *key)
+{
+	json_t *list = json_array();
+	const struct yaml_item *walk, none = {.value = (struct yaml_node *)n};
+	char what[80];
+
+	/* without a mapping it is one item about all */
+	for (walk = n->kind == YAML_KIND_MAP ? n->first : &none; walk; walk = walk->next) {
+		const struct yaml_item *w = NULL;
+		const struct yaml_node *one;
+		json_t *who = walk->key ? who_key(r, walk->key) : NULL;
+		bool begun = false;
+
+		if (walk->value->kind == YAML_KIND_LIST && !several) {
+			diag_error(r->ds, r->src, walk->value->at, "as in {A: IDLE, B: PROVISIONED}", "'%s' wants one state, not %s",
+				   key, yaml_describe(walk->value, what, sizeof(what)));
+			json_decref(who);
+			continue;
+		}
+		while ((one = read_each(walk->value, &w, &begun)))
+			add_state(r, one, who, list);
+		json_decref(who);
+	}
+	if (n->kind != YAML_KIND_SCALAR && !n->first)
+		diag_error(r->ds, r->src, n->at, NULL, "'%s' is empty", key);
+	return list;
+}
+
+/* ---- within: {STATE: duration} ---- */
+
+static void add_within(struct reader *r, const struct yaml_node *n, json_t *list)
+{
+	json_t *none = json_object(), *who;
+
+	if (n->kind != YAML_KIND_MAP) {
+		read_map(r, n, "expect.within", none);
+		json_decref(none);
+		return;
+	}
+	who = who_of(r, n);
+	for (const struct yaml_item *i = n->first; i; i = i->next) {
+		const char *state;
+		json_t *ns, *part;
+
+		if (strcmp(i->key->text, "who") == 0)
+			continue;
+		state = read_state(r, i->key);
+		ns = read_key(r, i->value, "expect.within", i->key->text);
+		if (state && ns) {
+			part = json_object();
+			read_put(r, part, "state", json_string(state));
+			read_put(r, part, "ns", json_incref(ns));
+			set_who(r, part, who);
+			read_put(r, part, "source", read_place(r, i->key));
+			read_append(r, list, part);
+		}
+		json_decref(ns);
+	}
+	json_decref(who);
+	json_decref(none);
+}
+
+/* ---- counts ---- */
+
+static bool code_key(const char *text)
+{
+	return strlen(text) == 3 && strspn(text, "0123456789") == 3 && atoi(text) >= CODE_MIN && atoi(text) <= CODE_MAX;
+}
+
+/* One mapping of counts, `what` being "sms", "replies", …. */
+static void add_counts(struct reader *r, const struct yaml_node *n, const char *what, json_t *list)
+{
+	char place[32], name[96];
+	json_t *none = json_object(), *who;
+	bool codes = strcmp(what, "replies") == 0;
+
+	snprintf(place, sizeof(place), "expect.%s", what);
+	if (!read_map(r, n, place, none)) {
+		json_decref(none);
+		return;
+	}
+	who = who_of(r, n);
+	for (const struct yaml_item *i = n->first; i; i = i->next) {
+		const struct vocab_key *k = vocab_find(place, i->key->text);
+		json_t *range, *part;
+
+		if (!k || k->type != VOCAB_RANGE)
+			continue;
+		if (codes && !code_key(i->key->text)) {
+			diag_error(r->ds, r->src, i->key->at, NULL, "'%.40s' is no reply code", i->key->text);
+			continue;
+		}
+		range = read_value(r, i->value, k);
+		if (!range)
+			continue;
+		part = json_object();
+		snprintf(name, sizeof(name), "%s.%s", what, i->key->text);
+		read_put(r, part, "what", json_string(name));
+		read_put(r, part, "range", range);
+		set_who(r, part, who);
+		read_put(r, part, "source", read_place(r, i->key));
+		read_append(r, list, part);
+	}
+	json_decref(who);
+	json_decref(none);
+}
+
+static void read_counts(struct reader *r, const struct yaml_node *n, const char *what, json_t *expect)
+{
+	json_t *list = json_object_get(expect, "counts");
+	const struct yaml_item *walk = NULL;
+	const struct yaml_node *one;
+	bool begun = false;
+
+	if (!list) {
+		list = json_array();
+		read_put(r, expect, "counts", list);
+	}
+	while ((one = read_each(n, &walk, &begun)))
+		add_counts(r, one, what, list);
+}
+
+/* ---- all of it ---- */
+
+static void read_part(struct reader *r, const struct yaml_item *i, json_t *expect)
+{
+	const char *key = i->key->text;
+	const struct yaml_node *n = i->value;
+	json_t *word;
+
+	if (strcmp(key, "path") == 0)
+		read_put(r, expect, key, read_paths(r, n));
+	else if (strcmp(key, "idle") == 0)
+		read_put(r, expect, key, read_each_of(r, n, add_idle));
+	else if (strcmp(key, "seen") == 0)
+		read_put(r, expect, key, read_each_of(r, n, add_seen));
+	else if (strcmp(key, "within") == 0)
+		read_put(r, expect, key, read_each_of(r, n, add_within));
+	else if (strcmp(key, "final") == 0 || strcmp(key, "never") == 0)
+		read_put(r, expect, key, read_states(r, n, key[0] == 'n', key));
+	else if (strcmp(key, "balance") == 0) {
+		word = read_key(r, n, "expect", key);
+		if (word)
+			read_put(r, expect, key, json_pack("{s:b, s:o}", "sms", 1, "source", read_place(r, n)));
+		json_decref(word);
+	} else if (strcmp(key, "others") == 0)
+		json_decref(read_key(r, n, "expect", key));
+	else if (vocab_find("expect", key))
+		read_counts(r, n, key, expect);
+}
+
+json_t *scenario_expect(struct reader *r, const struct yaml_node *n)
+{
+	json_t *expect = json_object();
+
+	if (!read_map(r, n, "expect", expect))
+		return expect;
+	if (!n->first)
+		diag_warn(r->ds, r->src, n->at, NULL, "an empty 'expect': only the invariants are judged");
+	for (const struct yaml_item *i = n->first; i; i = i->next)
+		read_part(r, i, expect);
+	return expect;
+}
+
+/* ---- thresholds ---- */
+
+/* "< 2s": a comparison and a duration; all metrics are times. */
+static void read_bound(struct reader *r, const struct yaml_item *i, json_t *part)
+{
+	static const char *const signs[] = {"<=", ">=", "<", ">"};
+	const char *p = i->value->kind == YAML_KIND_SCALAR ? i->value->text : "", *sign = NULL;
+	char what[80];
+	time_ns ns;
+
+	for (size_t k = 0; k < sizeof(signs) / sizeof(signs[0]) && !sign; k++)
+		if (strncmp(p, signs[k], strlen(signs[k])) == 0)
+			sign = signs[k];
+	if (sign) {
+		p += strlen(sign);
+		p += strspn(p, " ");
+	}
+	if (!sign || duration_parse(p, &ns)) {
+		diag_error(r->ds, r->src, i->value->at, "as in \"< 2s\"", "'%s' wants a comparison and a duration, not %s",
+			   i->key->text, yaml_describe(i->value, what, sizeof(what)));
+		return;
+	}
+	read_put(r, part, "op", json_string(i->key->text));
+	read_put(r, part, "cmp", json_string(sign));
+	read_put(r, part, "value", json_integer((json_int_t)ns));
+}
+
+static void read_threshold(struct reader *r, const struct yaml_node *n, json_t *list)
+{
+	json_t *base = json_object();
+	bool any = false;
+
+	if (!read_map(r, n, "threshold", base)) {
+		json_decref(base);
+		return;
+	}
+	if (!json_object_get(base, "min_samples"))
+		read_put(r, base, "min_samples", json_integer(1));
+	read_put(r, base, "source", read_place(r, n));
+	for (const struct yaml_item *i = n->first; i; i = i->next) {
+		const struct vocab_key *k = vocab_find("threshold", i->key->text);
+		json_t *part;
+
+		if (!k || k->type != VOCAB_OTHER)
+			continue;
+		part = json_copy(base);
+		read_bound(r, i, part);
+		read_append(r, list, part);
+		any = true;
+	}
+	if (!any)
+		diag_error(r->ds, r->src, n->at, "as in p99: \"< 2s\"", "a threshold without a bound");
+	json_decref(base);
+}
+
+json_t *scenario_thresholds(struct reader *r, const struct yaml_node *n)
+{
+	json_t *list = json_array();
+	char what[80];
+
+	if (n->kind != YAML_KIND_LIST) {
+		diag_error(r->ds, r->src, n->at, "as in [{metric: bootstrap_time, p99: \"< 2s\"}]",
+			   "'thresholds' wants a list, not %s", yaml_describe(n, what, sizeof(what)));
+		return list;
+	}
+	for (const struct yaml_item *i = n->first; i; i = i->next)
+		read_threshold(r, i->value, list);
+	return list;
+}

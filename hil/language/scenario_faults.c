@@ -1,0 +1,309 @@
+/* faults: when, who, what. */
+#include "hil/language/scenario_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/time.h"
+#include "hil/language/who.h"
+
+#define DOWN_NS NS_PER_S /* off, after: where a file does not say */
+
+/* ---- actions and their arguments ---- */
+
+/* The place of an action's arguments, NULL where it has none. */
+static const char *args_place(const struct vocab_action *a, char *out, size_t size)
+{
+	snprintf(out, size, "do.%s", a->name);
+	for (size_t i = 0; i < vocab_keys_n; i++)
+		if (vocab_at(&vocab_keys[i], out))
+			return out;
+	return NULL;
+}
+
+static const struct vocab_action *read_action(struct reader *r, const struct yaml_node *n)
+{
+	const struct vocab_action *a;
+	struct vocab_near near;
+	char hint[96];
+
+	if (!read_is_word(r, n, "an action"))
+		return NULL;
+	a = vocab_action(n->text);
+	if (a)
+		return a;
+	vocab_near_init(&near, n->text);
+	for (size_t i = 0; i < vocab_actions_n; i++)
+		vocab_near_offer(&near, vocab_actions[i].name);
+	diag_error(r->ds, r->src, n->at, vocab_near_text(&near, hint, sizeof(hint)), "unknown action '%.60s'", n->text);
+	return NULL;
+}
+
+static void default_args(struct reader *r, const struct vocab_action *a, json_t *args)
+{
+	if (strcmp(a->name, "duplicate") == 0 && !json_object_get(args, "times"))
+		read_put(r, args, "times", json_integer(1));
+	if (strcmp(a->name, "restart") == 0 && !json_object_get(args, "after_ns"))
+		read_put(r, args, "after_ns", json_integer((json_int_t)DOWN_NS));
+	if (strcmp(a->name, "power_cycle") == 0 && !json_object_get(args, "off_ns"))
+		read_put(r, args, "off_ns", json_integer((json_int_t)DOWN_NS));
+}
+
+/* ---- match ---- */
+
+static void match_resource(struct reader *r, const struct yaml_node *n)
+{
+	static const char words[] = "registerDevice login publishMeasure refreshToken";
+	struct vocab_near near;
+	char word[64], hint[96];
+
+	if (vocab_has(words, n->text))
+		return;
+	vocab_near_init(&near, n->text);
+	vocab_near_words(&near, words, word, sizeof(word));
+	if (!near.best && n->text[0] && strstr(words, n->text)) {
+		/* the short name of one: "refresh" */
+		const char *at = strstr(words, n->text);
+
+		while (at > words && at[-1] != ' ')
+			at--;
+		snprintf(word, sizeof(word), "%.*s", (int)strcspn(at, " "), at);
+		near.best = word;
+	}
+	diag_error(r->ds, r->src, n->at, vocab_near_text(&near, hint, sizeof(hint)), "unknown resource '%.60s'", n->text);
+}
+
+static void match_field(struct reader *r, const struct yaml_item *i, enum journal_kind kind, json_t *out)
+{
+	int field = journal_field_by_name(i->key->text);
+	size_t len = strlen(i->value->text ? i->value->text : "");
+	const char *text = i->value->text, *digits;
+
+	if (field < 0 || !vocab_has(journal_kind_fields(kind), i->key->text)) {
+		diag_error(r->ds, r->src, i->key->at, NULL, "%s has no field '%.60s' (it has: %s)", journal_kind_name(kind),
+			   i->key->text, journal_kind_fields(kind));
+		return;
+	}
+	if (!read_is_word(r, i->value, i->key->text))
+		return;
+	if (journal_field_is_text((enum journal_field)field)) {
+		if (field == JF_RESOURCE)
+			match_resource(r, i->value);
+		read_put(r, out, i->key->text, json_string(text));
+		return;
+	}
+	digits = text + (*text == '-');
+	len -= *text == '-';
+	if (!len || len > 18 || strspn(digits, "0123456789") != len) {
+		diag_error(r->ds, r->src, i->value->at, NULL, "field '%s' is a number, not '%.60s'", i->key->text, text);
+		return;
+	}
+	read_put(r, out, i->key->text, json_integer(strtoll(text, NULL, 10)));
+}
+
+json_t *scenario_match(struct reader *r, const struct yaml_node *n, enum journal_kind kind)
+{
+	json_t *out = json_object();
+	char what[80];
+
+	if (n->kind != YAML_KIND_MAP) {
+		diag_error(r->ds, r->src, n->at, "as in match: {resource: login}", "'match' wants a mapping, not %s",
+			   yaml_describe(n, what, sizeof(what)));
+		return out;
+	}
+	for (const struct yaml_item *i = n->first; i; i = i->next)
+		match_field(r, i, kind, out);
+	return out;
+}
+
+/* ---- when ---- */
+
+static void read_at(struct reader *r, const struct yaml_node *n, json_t *out)
+{
+	static const struct vocab_key row = {
+		.key = "at", .type = VOCAB_DURATION, .example = "at: 90s"};
+	json_t *v;
+
+	if (n->kind == YAML_KIND_SCALAR && strchr(n->text, ':')) {
+		diag_error(r->ds, r->src, n->at, NULL, "'at' as a time of day is not supported yet");
+		return;
+	}
+	v = read_value(r, n, &row);
+	if (v)
+		read_put(r, out, "at_ns", v);
+}
+
+static void read_for(struct reader *r, const struct yaml_node *n, json_t *out)
+{
+	json_t *v = read_key(r, n, "fault", "for");
+	json_int_t from = json_integer_value(json_object_get(out, "from_ns"));
+
+	if (v && json_object_get(out, "until_ns"))
+		diag_error(r->ds, r->src, n->at, NULL, "'for' and 'until' both say when it ends");
+	else if (v)
+		read_put(r, out, "until_ns", json_integer(from + json_integer_value(v)));
+	json_decref(v);
+}
+
+/* Keys that mean something only beside others. */
+static void check_keys(struct reader *r, const struct yaml_node *n)
+{
+	static const char *const only_on[] = {"match", "nth", "each", "chance", "from", "until", "for"};
+	bool on = yaml_get(n, "on"), every = yaml_get(n, "every"), each = yaml_get(n, "each"), at = yaml_get(n, "at");
+	const struct yaml_node *times = yaml_get(n, "times"), *nth = yaml_get(n, "nth");
+
+	if (!on && !at && !every)
+		diag_error(r->ds, r->src, n->at, NULL, "a fault needs 'on', 'at' or 'every'");
+	else if (on + at + every > 1)
+		diag_error(r->ds, r->src, n->at, NULL, "a fault has one of 'on', 'at' and 'every'");
+	for (size_t i = 0; i < sizeof(only_on) / sizeof(only_on[0]); i++)
+		if (!on && yaml_get(n, only_on[i]))
+			diag_error(r->ds, r->src, yaml_get(n, only_on[i])->at, NULL, "'%s' goes with 'on'", only_on[i]);
+	if (nth && each)
+		diag_error(r->ds, r->src, nth->at, NULL, "'nth' and 'each' exclude one another");
+	if (times && !each && !every)
+		diag_error(r->ds, r->src, times->at, NULL, "'times' goes with 'each' or 'every'");
+	if (every && !times)
+		diag_error(r->ds, r->src, yaml_get(n, "every")->at, NULL, "'every' needs 'times', else the scenario never ends");
+}
+
+/* ---- does the action fit its when and its who ---- */
+
+static void check_event(struct reader *r, const struct yaml_node *n, const struct vocab_action *a,
+			enum journal_kind kind)
+{
+	unsigned actor = vocab_event_actor(kind);
+	const char *event = journal_kind_name(kind);
+
+	if (!(a->when & VOCAB_ON))
+		diag_error(r->ds, r->src, n->at, "use 'at', 'every' or 'then'", "'%s' cannot be done at an event", a->name);
+	else if (!actor)
+		diag_error(r->ds, r->src, n->at, NULL, "no fault can be armed on %s", event);
+	else if (a->actor == VOCAB_CARRIER && kind != J_SMS_SUBMITTED && kind != J_SMS_DELIVERED)
+		diag_error(r->ds, r->src, n->at, NULL, "'%s' acts on sms.submitted or sms.delivered, not on %s", a->name, event);
+	else if ((a->when & VOCAB_REPLY) && kind != J_SERVER_REPLY && kind != J_SERVER_DECISION)
+		diag_error(r->ds, r->src, n->at, NULL, "'%s' acts on server.reply, not on %s", a->name, event);
+	else if (actor != a->actor)
+		diag_error(r->ds, r->src, n->at, NULL, "'%s' is done by the %s, which does not write %s", a->name,
+			   a->actor == VOCAB_SERVER ? "server" : "device", event);
+}
+
+static void check_who(struct reader *r, const struct yaml_node *n, const struct vocab_action *a, json_t *who)
+{
+	if (n && who && (a->actor == VOCAB_DEVICE || a->actor == VOCAB_OPERATOR) && !who_is_devices(who))
+		diag_error(r->ds, r->src, n->at, NULL, "'%s' befalls devices, not '%s'", a->name, n->text);
+}
+
+static json_t *read_then(struct reader *r, const struct yaml_node *n, const struct yaml_node *who_node, json_t *who)
+{
+	json_t *out = json_object(), *args = json_object();
+	const struct yaml_node *what = yaml_get(n, "do");
+	const struct vocab_action *a;
+	char place[64];
+
+	if (!what) {
+		read_maps(r, n, "then", out, NULL, NULL);
+		goto end;
+	}
+	a = read_action(r, what);
+	if (!a)
+		goto end;
+	read_maps(r, n, "then", out, args_place(a, place, sizeof(place)), args);
+	if (!(a->when & VOCAB_TIMED))
+		diag_error(r->ds, r->src, what->at, NULL, "'%s' needs an event of its own ('on')", a->name);
+	check_who(r, who_node ? who_node : what, a, who);
+	default_args(r, a, args);
+	read_put(r, out, "do", json_string(a->name));
+	read_put(r, out, "args", json_incref(args));
+end:
+	json_decref(args);
+	return out;
+}
+
+static void read_when(struct reader *r, const struct yaml_node *n, json_t *f)
+{
+	const struct yaml_node *part;
+	const char *on = json_string_value(json_object_get(f, "on"));
+	json_t *from, *until;
+
+	check_keys(r, n);
+	if ((part = yaml_get(n, "at")))
+		read_at(r, part, f);
+	if ((part = yaml_get(n, "for")))
+		read_for(r, part, f);
+	if ((part = yaml_get(n, "match")) && on)
+		read_put(r, f, "match", scenario_match(r, part, (enum journal_kind)journal_kind_by_name(on)));
+	from = json_object_get(f, "from_ns");
+	until = json_object_get(f, "until_ns");
+	if (from && until && json_integer_value(until) <= json_integer_value(from))
+		diag_error(r->ds, r->src, n->at, NULL, "'until' is not behind 'from'");
+}
+
+static json_t *read_fault(struct reader *r, const struct yaml_node *n, size_t index)
+{
+	json_t *f = json_object(), *args = json_object();
+	const struct yaml_node *what = yaml_get(n, "do"), *part;
+	const struct vocab_action *a = NULL;
+	const char *on;
+	char place[64], name[24];
+
+	if (what)
+		a = read_action(r, what);
+	if (!what || a)
+		read_maps(r, n, "fault", f, a ? args_place(a, place, sizeof(place)) : NULL, args);
+	if (!a)
+		goto end;
+	read_when(r, n, f);
+	on = json_string_value(json_object_get(f, "on"));
+	if (on)
+		check_event(r, what, a, (enum journal_kind)journal_kind_by_name(on));
+	else if (!(a->when & VOCAB_TIMED) && !yaml_get(n, "on"))
+		diag_error(r->ds, r->src, what->at, NULL, "'%s' needs an event ('on')", a->name);
+	check_who(r, yaml_get(n, "who"), a, json_object_get(f, "who"));
+	default_args(r, a, args);
+	if ((part = yaml_get(n, "then")))
+		read_put(r, f, "then", read_then(r, part, yaml_get(n, "who"), json_object_get(f, "who")));
+	read_put(r, f, "do", json_string(a->name));
+	read_put(r, f, "args", json_incref(args));
+	read_put(r, f, "source", read_place(r, n));
+	snprintf(name, sizeof(name), "f%zu", index + 1);
+	if (!json_object_get(f, "name"))
+		read_put(r, f, "name", json_string(name));
+end:
+	json_decref(args);
+	return f;
+}
+
+static bool name_taken(json_t *list, json_t *fault)
+{
+	size_t i;
+	json_t *other;
+
+	json_array_foreach(list, i, other) {
+		if (json_object_get(fault, "name") && json_equal(json_object_get(other, "name"), json_object_get(fault, "name")))
+			return true;
+	}
+	return false;
+}
+
+json_t *scenario_faults(struct reader *r, const struct yaml_node *n)
+{
+	json_t *list = json_array();
+	char what[80];
+	size_t index = 0;
+
+	if (n->kind != YAML_KIND_LIST) {
+		diag_error(r->ds, r->src, n->at, "as in [{on: sms.submitted, do: lose}]", "'faults' wants a list, not %s",
+			   yaml_describe(n, what, sizeof(what)));
+		return list;
+	}
+	for (const struct yaml_item *i = n->first; i; i = i->next) {
+		json_t *f = read_fault(r, i->value, index++);
+
+		if (name_taken(list, f))
+			diag_error(r->ds, r->src, i->value->at, NULL, "two faults are called '%s'",
+				   json_string_value(json_object_get(f, "name")));
+		read_append(r, list, f);
+	}
+	return list;
+}

@@ -1,0 +1,25 @@
+/* Shared by the files of the scenario reader only. */
+#ifndef HIL_LANGUAGE_SCENARIO_INTERNAL_H
+#define HIL_LANGUAGE_SCENARIO_INTERNAL_H
+
+#include "core/rows.h"
+#include "hil/language/read.h"
+#include "hil/language/scenario.h"
+
+/* Each takes the node of its part and gives the plan's member (a new reference); what
+ * is wrong goes to the reader's diags. */
+json_t *scenario_groups(struct reader *r, const struct yaml_node *n, const char *connection);
+json_t *scenario_faults(struct reader *r, const struct yaml_node *n);
+json_t *scenario_steps(struct reader *r, const struct yaml_node *n, json_int_t timeout_ns);
+json_t *scenario_expect(struct reader *r, const struct yaml_node *n);
+json_t *scenario_thresholds(struct reader *r, const struct yaml_node *n);
+
+/* The states of a path, held against protocol.md §3. NULL and a diag. */
+json_t *scenario_path(struct reader *r, const struct yaml_node *n);
+/* `match` of an event: {field: value}, held against the journal's table. */
+json_t *scenario_match(struct reader *r, const struct yaml_node *n, enum journal_kind kind);
+
+/* What only the whole tells. `node` is the scenario's. */
+void scenario_whole(struct reader *r, const struct yaml_node *node, json_t *plan);
+
+#endif

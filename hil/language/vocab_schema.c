@@ -1,0 +1,196 @@
+/* The vocabulary as a JSON Schema (draft 2020-12) of scenario files, for editors. It is
+ * looser than the reader, which also knows what belongs together. */
+#include <jansson.h>
+
+#include <string.h>
+
+#include "core/err.h"
+#include "core/rows.h"
+#include "core/settings.h"
+#include "hil/language/vocab.h"
+
+#define SCHEMA_ID "https://json-schema.org/draft/2020-12/schema"
+
+static json_t *ref(const char *place)
+{
+	return json_pack("{s:s+}", "$ref", "#/$defs/", place);
+}
+
+static json_t *text(const char *pattern)
+{
+	return pattern ? json_pack("{s:s, s:s}", "type", "string", "pattern", pattern) : json_pack("{s:s}", "type", "string");
+}
+
+static json_t *one_or_list(json_t *one)
+{
+	json_t *many = json_pack("{s:s, s:O}", "type", "array", "items", one);
+
+	return json_pack("{s:[o, o]}", "anyOf", one, many);
+}
+
+/* Space-separated words as an enum. */
+static json_t *words(const char *list)
+{
+	json_t *all = json_array();
+
+	while (list && *list) {
+		size_t len = strcspn(list, " ");
+
+		json_array_append_new(all, json_stringn(list, len));
+		list += len + strspn(list + len, " ");
+	}
+	return json_pack("{s:o}", "enum", all);
+}
+
+static json_t *names(int n, const char *(*name)(int))
+{
+	json_t *all = json_array();
+
+	for (int i = 0; i < n; i++)
+		json_array_append_new(all, json_string(name(i)));
+	return json_pack("{s:o}", "enum", all);
+}
+
+static const char *state_at(int i)
+{
+	return state_full((enum state_name)i);
+}
+
+static const char *event_at(int i)
+{
+	return journal_kind_name((enum journal_kind)i);
+}
+
+static const char *action_at(int i)
+{
+	return vocab_actions[i].name;
+}
+
+static json_t *settings_schema(void)
+{
+	json_t *all = json_object();
+
+	for (int k = 0; k < SETTING_COUNT; k++)
+		json_object_set_new(all, setting_name((enum setting)k),
+				    json_pack("{s:s}", "description", setting_doc((enum setting)k)));
+	return json_pack("{s:s, s:o, s:b}", "type", "object", "properties", all, "additionalProperties", 0);
+}
+
+/* The keys whose grammar is their own. */
+static json_t *other_schema(const struct vocab_key *k)
+{
+	if (strcmp(k->key, "scenarios") == 0 || strcmp(k->key, "faults") == 0 || strcmp(k->key, "steps") == 0 ||
+	    strcmp(k->key, "thresholds") == 0)
+		return json_pack("{s:s, s:o}", "type", "array", "items", ref(k->arg));
+	if (strcmp(k->key, "devices") == 0)
+		return json_pack("{s:[o, {s:s, s:o}]}", "anyOf", ref("group"), "type", "object", "additionalProperties",
+				 ref("group"));
+	if (strcmp(k->key, "do") == 0)
+		return names((int)vocab_actions_n, action_at);
+	if (k->arg && strncmp(k->arg, "expect.", 7) == 0 && strcmp(k->key, "path") != 0)
+		return one_or_list(ref(k->arg));
+	if (k->arg && strcmp(k->arg, "expect") == 0)
+		return ref(k->arg);
+	return json_object();
+}
+
+static json_t *value_schema(const struct vocab_key *k)
+{
+	switch (k->type) {
+	case VOCAB_NAME:
+		return text("^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$");
+	case VOCAB_WORD:
+		return k->arg ? words(k->arg) : text("^[^ ,]+$");
+	case VOCAB_WORDS:
+		return one_or_list(k->arg ? words(k->arg) : text("^[^ ,]+$"));
+	case VOCAB_BOOL:
+		return json_pack("{s:s}", "type", "boolean");
+	case VOCAB_COUNT:
+		return json_pack("{s:s, s:I, s:I}", "type", "integer", "minimum", (json_int_t)k->min, "maximum",
+				 (json_int_t)k->max);
+	case VOCAB_CODE:
+		return json_pack("{s:s, s:i, s:i}", "type", "integer", "minimum", (int)k->min, "maximum", 999);
+	case VOCAB_DURATION:
+		return text("^[0-9]+(\\.[0-9]+)? ?(ns|us|ms|s|m|h|d)$");
+	case VOCAB_RATIO:
+		return text("^[0-9]+(\\.[0-9]+)?%$");
+	case VOCAB_RATE:
+		return text("^[0-9]+(\\.[0-9]+)?/(s|min|h)$");
+	case VOCAB_DATE:
+		return text("^[0-9]{4}-[0-9]{2}-[0-9]{2}$");
+	case VOCAB_STATE:
+		return names(STATE_COUNT, state_at);
+	case VOCAB_EVENT:
+		return names(J_END, event_at);
+	case VOCAB_MAP:
+		return ref(k->arg);
+	case VOCAB_SETTINGS:
+		return settings_schema();
+	case VOCAB_OTHER:
+		return other_schema(k);
+	case VOCAB_TEXT:
+	case VOCAB_WHO:
+		return text(NULL);
+	default:
+		return json_object();
+	}
+}
+
+/* Adds the keys of `place` to an object's schema. */
+static void add_keys(const char *place, json_t *properties, json_t *required, json_t **rest)
+{
+	for (size_t i = 0; i < vocab_keys_n; i++) {
+		const struct vocab_key *k = &vocab_keys[i];
+		json_t *value;
+
+		if (!vocab_at(k, place) || k->type == VOCAB_LATER)
+			continue;
+		value = value_schema(k);
+		json_object_set_new(value, "description", json_string(k->doc));
+		if (strcmp(k->key, "*") == 0) {
+			json_decref(*rest);
+			*rest = value;
+			continue;
+		}
+		json_object_set_new(properties, k->key, value);
+		if (k->required && required)
+			json_array_append_new(required, json_string(k->key));
+	}
+}
+
+static json_t *place_schema(const struct vocab_place *place)
+{
+	json_t *properties = json_object(), *required = json_array(), *rest = json_false();
+	char args[64];
+
+	add_keys(place->name, properties, required, &rest);
+	if (strcmp(place->name, "fault") == 0 || strcmp(place->name, "then") == 0)
+		for (size_t i = 0; i < vocab_actions_n; i++) {
+			snprintf(args, sizeof(args), "do.%s", vocab_actions[i].name);
+			add_keys(args, properties, NULL, &rest);
+		}
+	if (strcmp(place->name, "step") == 0)
+		for (size_t i = 0; i < vocab_places_n; i++)
+			if (strncmp(vocab_places[i].name, "step.", 5) == 0)
+				add_keys(vocab_places[i].name, properties, NULL, &rest);
+	return json_pack("{s:s, s:s, s:o, s:o, s:o}", "type", "object", "title", place->title, "properties", properties,
+			 "required", required, "additionalProperties", rest);
+}
+
+int vocab_schema(FILE *out)
+{
+	json_t *defs = json_object(), *root = NULL;
+	int rv = ERR_NOMEM;
+
+	for (size_t i = 0; i < vocab_places_n; i++)
+		if (strncmp(vocab_places[i].name, "rig", 3) != 0 && strncmp(vocab_places[i].name, "step.", 5) != 0 &&
+		    strncmp(vocab_places[i].name, "do.", 3) != 0)
+			json_object_set_new(defs, vocab_places[i].name, place_schema(&vocab_places[i]));
+	root = json_pack("{s:s, s:s, s:s, s:O}", "$schema", SCHEMA_ID, "title", "quicrig scenario file", "$ref",
+			 "#/$defs/file", "$defs", defs);
+	if (root)
+		rv = json_dumpf(root, out, JSON_INDENT(2)) || fputc('\n', out) == EOF ? ERR_IO : 0;
+	json_decref(defs);
+	json_decref(root);
+	return rv;
+}
