@@ -1,0 +1,269 @@
+#include "hil/judge/oracle_plan.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DAY_S 86400u
+
+char *duration_text(time_ns ns, char *out, size_t size)
+{
+	uint64_t s = ns / NS_PER_S, ms = ns % NS_PER_S / NS_PER_MS;
+
+	if (ns < NS_PER_S)
+		snprintf(out, size, "%" PRIu64 " ms", ms);
+	else if (ms)
+		snprintf(out, size, "%" PRIu64 ".%03" PRIu64 " s", s, ms);
+	else if (s < 120)
+		snprintf(out, size, "%" PRIu64 " s", s);
+	else if (s < 2 * 3600)
+		snprintf(out, size, s % 60 ? "%" PRIu64 " min %" PRIu64 " s" : "%" PRIu64 " min", s / 60, s % 60);
+	else if (s < 2 * DAY_S)
+		snprintf(out, size, s / 60 % 60 ? "%" PRIu64 " h %" PRIu64 " min" : "%" PRIu64 " h", s / 3600, s / 60 % 60);
+	else
+		snprintf(out, size, "%" PRIu64 " d", s / DAY_S);
+	return out;
+}
+
+static const char *text_of(json_t *j, const char *key)
+{
+	const char *s = json_string_value(json_object_get(j, key));
+
+	return s ? s : "";
+}
+
+static int read_settings(struct oracle *o, json_t *plan, struct err *e)
+{
+	json_t *v, *settings = json_object_get(plan, "settings");
+	const char *name;
+
+	settings_rig(&o->settings);
+	json_object_foreach(settings, name, v) {
+		int k = setting_by_name(name);
+
+		if (k < 0)
+			return err_set(e, ERR_PARSE, "plan: unknown setting '%s'", name);
+		if (!json_is_integer(v))
+			return err_set(e, ERR_PARSE, "plan: setting '%s' is no integer", name);
+		/* -1 is how a plan writes "off" */
+		o->settings.v[k] = json_integer_value(v) == -1 ? SETTING_OFF : json_integer_value(v);
+	}
+	return 0;
+}
+
+static bool takes_server_down(const char *what)
+{
+	return strcmp(what, "kill") == 0 || strcmp(what, "stop") == 0 || strcmp(what, "restart") == 0 ||
+	       strncmp(what, "server_", 7) == 0;
+}
+
+static void note_server(struct oracle *o, json_t *action)
+{
+	const char *what = text_of(action, "do");
+
+	if (!takes_server_down(what))
+		return;
+	o->expected_down = true;
+	if (strcmp(what, "server_start") == 0 || strstr(what, "restart"))
+		o->down_for_good = false;
+	else
+		o->down_for_good = true;
+}
+
+static int read_fault(struct oracle *o, json_t *j, struct plan_fault *f, struct err *e)
+{
+	if (text_set(&f->name, text_of(j, "name")) || text_set(&f->what, text_of(j, "do")) ||
+	    place_parse(json_object_get(j, "source"), &f->at))
+		return err_set(e, ERR_NOMEM, "out of memory");
+	f->optional = json_object_get(j, "chance") || json_object_get(j, "times");
+	note_server(o, j);
+	note_server(o, json_object_get(j, "then"));
+	return who_from_plan(json_object_get(j, "who"), &f->who, e);
+}
+
+static int read_step(struct oracle *o, json_t *j, struct plan_step *s, struct err *e)
+{
+	json_t *within = json_object_get(j, "within_ns");
+	const char *state = text_of(j, "state");
+	char span[32], who[80];
+	int rv = who_from_plan(json_object_get(j, "who"), &s->who, e);
+
+	if (rv)
+		return rv;
+	s->state = -1;
+	if (strcmp(text_of(j, "do"), "wait") == 0) {
+		s->state = state_by_name(state);
+		if (s->state < 0)
+			return err_set(e, ERR_PARSE, "plan: a wait for the unknown state '%s'", state);
+	}
+	who_text(&s->who, who, sizeof(who));
+	duration_text((time_ns)json_integer_value(within), span, sizeof(span));
+	s->text = text_printf("%s%s%s%s%s%s%s", text_of(j, "do"), who[0] ? " " : "", who, state[0] ? " " : "",
+			      s->state >= 0 ? state_full((enum state_name)s->state) : "", within ? " within " : "",
+			      within ? span : "");
+	note_server(o, j);
+	if (!s->text || place_parse(json_object_get(j, "source"), &s->at))
+		return err_set(e, ERR_NOMEM, "out of memory");
+	return 0;
+}
+
+int oracle_plan_read(struct oracle *o, json_t *plan, struct err *e)
+{
+	json_t *faults = json_object_get(plan, "faults"), *steps = json_object_get(plan, "steps"), *j;
+	int rv = read_settings(o, plan, e);
+	size_t i;
+
+	if (rv)
+		return rv;
+	o->faults = calloc(json_array_size(faults) + 1, sizeof(*o->faults));
+	o->steps = calloc(json_array_size(steps) + 1, sizeof(*o->steps));
+	if (!o->faults || !o->steps)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	json_array_foreach(faults, i, j) {
+		rv = read_fault(o, j, &o->faults[o->faults_n++], e);
+		if (rv)
+			return rv;
+	}
+	json_array_foreach(steps, i, j) {
+		rv = read_step(o, j, &o->steps[o->steps_n++], e);
+		if (rv)
+			return rv;
+	}
+	return 0;
+}
+
+void oracle_plan_free(struct oracle *o)
+{
+	for (size_t i = 0; i < o->faults_n; i++) {
+		free(o->faults[i].name);
+		free(o->faults[i].what);
+		free(o->faults[i].at.file);
+	}
+	for (size_t i = 0; i < o->steps_n; i++) {
+		free(o->steps[i].text);
+		free(o->steps[i].at.file);
+	}
+	free(o->faults);
+	free(o->steps);
+}
+
+/* Is the device one that a fault or a step names? `all` names nobody. */
+static bool names(const struct who *w, const struct dev *d)
+{
+	return (w->kind == WHO_GROUP || w->kind == WHO_INDEX) && who_has(w, d->group, d->index, false);
+}
+
+void oracle_plan_device(struct oracle *o, struct dev *d)
+{
+	json_t *group;
+	size_t i;
+
+	for (i = 0; i < o->faults_n && !d->named; i++)
+		d->named = names(&o->faults[i].who, d);
+	for (i = 0; i < o->steps_n && !d->named; i++)
+		d->named = names(&o->steps[i].who, d);
+	json_array_foreach(json_object_get(o->plan, "groups"), i, group)
+		if (strcmp(text_of(group, "name"), d->group) == 0)
+			d->accept_unsigned = json_is_true(json_object_get(group, "accept_unsigned"));
+}
+
+void oracle_plan_step(struct oracle *o, const struct journal_event *ev)
+{
+	int64_t at = journal_int(ev, JF_COUNT, -1);
+	struct check_result *c;
+	struct dev *d, *next;
+	struct plan_step *s;
+	char got[96];
+	const char *why;
+	enum blame blame;
+
+	if (at < 0 || (size_t)at >= o->steps_n)
+		return;
+	s = &o->steps[at];
+	s->done = true;
+	if (strcmp(journal_text(ev, JF_WHY), "timeout") != 0)
+		return;
+	o->step_failed = true;
+	c = scenario_add_check(&o->work, CHECK_STEP, "wait", &s->at, s->text);
+	if (!c)
+		goto nomem;
+	HASH_ITER(hh, o->devs, d, next) {
+		if (!d->added || !oracle_who(&s->who, d))
+			continue;
+		c->devices++;
+		if ((int)d->state == s->state)
+			continue;
+		oracle_state_text(d, got, sizeof(got));
+		blame = oracle_blame(o, d, &why);
+		if (check_fail(c, got, blame, why, d->label, oracle_since_start(o, ev->t)))
+			goto nomem;
+	}
+	if (c->status == CHECK_PASSED &&
+	    check_fail(c, "timed out", BLAME_UNKNOWN, NULL, NULL, oracle_since_start(o, ev->t)))
+		goto nomem;
+	return;
+nomem:
+	o->failed = ERR_NOMEM;
+}
+
+/* Armed as "suite/name:f1" where an actor serves several scenarios. */
+static bool is_name(const char *armed, const char *name)
+{
+	size_t a = strlen(armed), n = strlen(name);
+
+	return n && a >= n && strcmp(armed + a - n, name) == 0 && (a == n || armed[a - n - 1] == ':');
+}
+
+void oracle_plan_fault(struct oracle *o, const struct journal_event *ev)
+{
+	const char *name = journal_text(ev, JF_NAME);
+
+	if (ev->kind == J_FAULT_FIRED && !ev->dev && strncmp(journal_text(ev, JF_WHY), "sms.", 4) == 0)
+		o->sms_fault = true;
+	for (size_t i = 0; i < o->faults_n; i++) {
+		if (!is_name(name, o->faults[i].name))
+			continue;
+		if (ev->kind == J_FAULT_ARMED)
+			o->faults[i].armed = true;
+		else
+			o->faults[i].fired++;
+	}
+}
+
+const char *oracle_plan_unfinished(struct oracle *o)
+{
+	for (size_t i = 0; i < o->steps_n; i++) {
+		if (o->steps[i].done)
+			continue;
+		snprintf(o->unfinished, sizeof(o->unfinished), "step %zu of %zu (%s) never ended", i + 1, o->steps_n,
+			 o->steps[i].text);
+		return o->unfinished;
+	}
+	return NULL;
+}
+
+int oracle_plan_finish(struct oracle *o)
+{
+	for (size_t i = 0; i < o->faults_n; i++) {
+		struct plan_fault *f = &o->faults[i];
+		struct check_result *c;
+		char text[160];
+
+		if (!f->armed && !f->fired)
+			continue;
+		if (!f->fired && (f->optional || o->step_failed)) {
+			if (scenario_note(&o->work, "fault %s (%s) never fired", f->name, f->what))
+				return ERR_NOMEM;
+			continue;
+		}
+		snprintf(text, sizeof(text), "fault %s (%s) fires", f->name, f->what);
+		c = scenario_add_check(&o->work, CHECK_FAULT, "fired", &f->at, text);
+		if (!c)
+			return ERR_NOMEM;
+		snprintf(text, sizeof(text), "fault %s never fired", f->name);
+		if (!f->fired && check_fail(c, text, BLAME_UNKNOWN, NULL, NULL, TIME_NEVER))
+			return ERR_NOMEM;
+	}
+	return 0;
+}

@@ -1,0 +1,22 @@
+/* The plan's settings, groups, faults and steps, as far as the oracle needs them. */
+#ifndef HIL_JUDGE_ORACLE_PLAN_H
+#define HIL_JUDGE_ORACLE_PLAN_H
+
+#include "hil/judge/oracle_priv.h"
+
+/* 0, ERR_PARSE or ERR_NOMEM. oracle_plan_free also behind an error. */
+int oracle_plan_read(struct oracle *o, json_t *plan, struct err *e);
+void oracle_plan_free(struct oracle *o);
+/* Fills what the plan says of a device that joined. */
+void oracle_plan_device(struct oracle *o, struct dev *d);
+void oracle_plan_step(struct oracle *o, const struct journal_event *ev);
+void oracle_plan_fault(struct oracle *o, const struct journal_event *ev);
+/* "step 2 of 3 (wait …) never ended"; NULL where all did. Good until the next call. */
+const char *oracle_plan_unfinished(struct oracle *o);
+/* Adds a check an armed fault. 0 or ERR_NOMEM. */
+int oracle_plan_finish(struct oracle *o);
+
+/* "10 s", "250 ms", "1 h 30 min" into `out`; returns it. */
+char *duration_text(time_ns ns, char *out, size_t size);
+
+#endif

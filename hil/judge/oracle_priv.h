@@ -1,0 +1,215 @@
+/* What the parts of the oracle share: oracle.c (life, device's own story), story.c
+ * (server against device), sms.c (codes and their SMS), expect.c (the plan's wishes). */
+#ifndef HIL_JUDGE_ORACLE_PRIV_H
+#define HIL_JUDGE_ORACLE_PRIV_H
+
+#include <uthash.h>
+
+#include "core/hash.h"
+#include "core/settings.h"
+#include "hil/judge/expect.h"
+#include "hil/judge/oracle.h"
+#include "hil/judge/verdict.h"
+#include "hil/judge/who.h"
+
+/* X(NAME, "name", "what must hold") */
+#define INVARIANT_TABLE(X)                                                                                     \
+	X(TABLE, "transition-table", "every change of state is a row of the table")                            \
+	X(CONTINUITY, "continuity", "a device goes on where it was")                                           \
+	X(REPLY_ROW, "reply-matches-row", "a row is taken for the reply that it names")                        \
+	X(AUTHENTIC, "authentic-refusals", "nothing idles or wipes a device but what is signed")               \
+	X(STORIES, "same-story", "device and server tell the same story")                                      \
+	X(CODE, "login-needs-code", "no login without a live, unused, matching code")                          \
+	X(FAMILY, "one-family", "at most one live token family a device")                                      \
+	X(OWNER, "token-owner", "a token serves its own device")                                               \
+	X(ACK, "acknowledged-kept", "nothing acknowledged is lost")                                            \
+	X(BUDGET, "sms-budget", "SMS within budget")                                                           \
+	X(CARRIER, "sms-story", "each SMS is submitted and delivered as it was issued")                        \
+	X(SILENT, "idle-is-silent", "IDLE and OFF send nothing")                                               \
+	X(SECRET, "no-secret", "no secret in what was written")                                                \
+	X(SERVER, "server-alive", "the server stays up unless told otherwise")
+
+#define HARNESS_LAG_MAX (1 * NS_PER_S) /* beyond it a failure may be the harness's own */
+
+#define INVARIANT_ENUM(name, id, text) INV_##name,
+enum invariant { INVARIANT_TABLE(INVARIANT_ENUM) INV_COUNT };
+
+#define ORACLE_SLOTS  4  /* requests of a device that may still be talked about */
+#define ORACLE_CODES  16 /* codes of a device that may still be talked about */
+#define ORACLE_FAMS   8
+#define ORACLE_TRAIL  8  /* states that a message can show */
+#define ORACLE_BUDGET 16 /* SMS of a device whose times are kept */
+#define ORACLE_UUID   37
+#define ORACLE_REQ    17
+#define ORACLE_FAM    41
+
+/* One request as device and server tell it; either may come first. */
+struct slot {
+	char req[ORACLE_REQ];
+	char resource[20];
+	time_ns asked, t; /* the device's request; the latest line */
+	int device_code, reply_code, decision; /* where the flags say so */
+	int is_signed;    /* device.reply's, -1 absent */
+	bool has_device, has_reply, has_decision, presented, forced, expired_said;
+	char fam[ORACLE_FAM]; /* of the token presented */
+	char use[8];
+	bool fam_known, fam_live, fam_acked, fam_fresh, disabled; /* as of the decision */
+};
+
+/* One code, by fingerprint, as server, carrier and device tell of it. */
+struct code {
+	char fp[HASH_FP_SIZE];
+	char sms_id[41];
+	struct dev *dev;
+	time_ns issued_t;
+	bool issued, queued, submitted, delivered, held, sent, used, dead, fault, hashed;
+	UT_hash_handle hh;
+};
+
+struct family {
+	char fam[ORACLE_FAM];
+	time_ns access_t, refresh_t; /* the last issue */
+	bool live, acked;
+};
+
+struct step_of_trail {
+	uint8_t state;
+	uint16_t row;
+	int16_t code;
+	time_ns t;
+};
+
+struct dev {
+	char uuid[ORACLE_UUID];
+	char *label, *group;
+	unsigned index;      /* in its group, from 1 */
+	bool added, named, accept_unsigned, no_rules; /* no_rules: its first state is not known */
+	char to_fp[HASH_FP_SIZE]; /* its number on record */
+
+	enum state_name state, awake; /* awake: the last state that was not OFF */
+	time_ns since;       /* when `state` was entered */
+	bool powered;        /* was on at least once */
+	time_ns power_on;    /* the first */
+	time_ns first[STATE_COUNT]; /* when a state was first entered; TIME_NEVER */
+	bool stored;         /* tokens were written since the last wipe */
+	struct step_of_trail trail[ORACLE_TRAIL];
+	uint64_t trail_n;    /* ever; the last ones are kept, OFF and repeats left out */
+	uint64_t *paths;     /* a position mask each path expectation */
+	uint64_t quiet_sent; /* datagrams since IDLE or OFF was entered */
+
+	char req[ORACLE_REQ]; /* the last request */
+	bool in_flight, reply_valid, reply_used;
+	int reply_code, reply_signed;
+
+	struct slot slots[ORACLE_SLOTS]; /* by age: slots[slot_at] is the newest */
+	unsigned slot_at;
+	struct slot *server_slot;        /* of the server's last line */
+
+	struct code **codes; /* owned, oldest first */
+	unsigned codes_n, codes_cap;
+	bool sent_code;      /* tells of the codes that it sends */
+	bool totp;
+	bool sms_fault, sms_lost;
+	const char *sms_trouble; /* evidence against modem or carrier; static text */
+	enum blame sms_blame;
+
+	/* a login that was granted: when, for which registration; one whose code.used has
+	 * not been read yet; a code.used whose login has not */
+	bool granted, grant_open, credit;
+	time_ns grant_t;
+	char grant_reg[ORACLE_REQ];
+	bool grant_presented; /* a token was presented since */
+	bool disabled;
+
+	struct family *fams;
+	unsigned fams_n;
+	time_ns fam_t; /* TIME_NEVER: nothing to look at */
+
+	time_ns budget[ORACLE_BUDGET]; /* ring */
+	uint64_t budget_n;
+
+	enum blame blame; /* of the first finding */
+	char *blame_why;
+	UT_hash_handle hh;
+};
+
+struct plan_fault {
+	char *name, *what;
+	struct place at;
+	struct who who;
+	bool optional; /* chance, times: need not fire */
+	bool armed;
+	uint64_t fired;
+};
+
+struct plan_step {
+	char *text;
+	struct place at;
+	struct who who;
+	int state; /* of a wait; -1 */
+	bool done;
+};
+
+struct oracle {
+	json_t *plan; /* borrowed */
+	struct verdict_options verdict;
+	struct settings settings;
+	struct expects *expects;
+	struct scenario_result work;
+	struct check_result inv[INV_COUNT];
+	struct dev *devs;   /* by uuid, in order of arrival */
+	struct code *codes; /* issued ones by fingerprint */
+	struct plan_fault *faults;
+	size_t faults_n;
+	struct plan_step *steps;
+	size_t steps_n;
+	unsigned in_state[STATE_COUNT];
+	unsigned violations;
+	int failed; /* sticky ERR_NOMEM */
+
+	bool started, ended;
+	time_ns start, last;
+	char end_why[200], down_why[64];
+
+	bool server_seen, server_up, restarted, sms_fault, submitted_seen, delivered_seen, presented_seen, counts_seen;
+	bool expected_down; /* the plan stops or kills the server somewhere */
+	bool down_for_good; /* … and it may stay so */
+	bool step_failed;
+	char unfinished[128];
+	bool nameless_decision;
+	time_ns restart_t; /* the last recovery */
+	uint64_t lag_ns; /* the greatest harness.lag */
+	uint64_t fleet_sms;
+};
+
+/* oracle.c */
+struct dev *oracle_dev(struct oracle *o, const struct journal_event *ev); /* NULL: the event has no device */
+/* One violation: counted, grouped, remembered with its device (may be NULL). */
+void oracle_find(struct oracle *o, enum invariant inv, struct dev *d, time_ns t, enum blame blame, const char *fmt,
+		 ...)
+	__attribute__((format(printf, 6, 7)));
+/* "IDLE (refused, 403)": the last state of the trail and what led there. */
+void oracle_state_text(const struct dev *d, char *out, size_t size);
+/* What device `d`'s failure is to be laid to, and the evidence (NULL: none). */
+enum blame oracle_blame(const struct oracle *o, const struct dev *d, const char **why);
+bool oracle_who(const struct who *w, const struct dev *d);
+time_ns oracle_since_start(const struct oracle *o, time_ns t);
+
+/* life.c */
+void life_event(struct oracle *o, struct dev *d, const struct journal_event *ev);
+/* story.c */
+void story_event(struct oracle *o, struct dev *d, const struct journal_event *ev);
+void story_finish(struct oracle *o, struct dev *d);
+struct slot *story_slot(struct oracle *o, struct dev *d, const char *req, time_ns t);
+/* tokens.c */
+void tokens_event(struct oracle *o, struct dev *d, const struct journal_event *ev);
+void tokens_settle(struct oracle *o, struct dev *d, time_ns now);
+struct family *tokens_family(struct dev *d, const char *fam);
+/* sms.c */
+void sms_event(struct oracle *o, struct dev *d, const struct journal_event *ev);
+void sms_finish(struct oracle *o, struct dev *d);
+void sms_granted(struct dev *d);
+/* Whose code is it? NULL where it was not issued. */
+struct dev *sms_owner(struct oracle *o, const struct journal_event *ev);
+
+#endif

@@ -1,0 +1,265 @@
+/* A code's life by its fingerprint: issued, queued, submitted, delivered, sent by the
+ * device, used, void, as three actors tell it; and the budget of SMS. */
+#include "hil/judge/oracle_priv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TEN_MINUTES (600 * NS_PER_S)
+#define ONE_DAY     (86400 * NS_PER_S)
+#define BUDGET_SLACK (2 * NS_PER_MS)
+#define CODE_SLACK  (1 * NS_PER_S) /* CLOCK_BOOTTIME against the journal's clock */
+
+struct dev *sms_owner(struct oracle *o, const struct journal_event *ev)
+{
+	const char *fp = journal_text(ev, JF_CODE_FP);
+	struct code *c = NULL;
+
+	HASH_FIND_STR(o->codes, fp, c);
+	return c ? c->dev : NULL;
+}
+
+/* What can be said of a code only when all have had their say. */
+static void settle(struct oracle *o, struct dev *d, const struct code *c)
+{
+	bool faulted = c->fault || d->sms_fault || o->sms_fault;
+
+	if (c->used && d->sent_code && !c->sent)
+		oracle_find(o, INV_CODE, d, c->issued_t, BLAME_SERVER,
+			    "a login was granted for a code that the device never sent");
+	if (faulted)
+		return;
+	if (c->sent && !c->delivered && (o->delivered_seen || o->submitted_seen))
+		oracle_find(o, INV_CARRIER, d, c->issued_t, BLAME_DEVICE,
+			    "the device sent a code that no SMS brought");
+	if (c->delivered && !c->submitted && o->submitted_seen)
+		oracle_find(o, INV_CARRIER, d, c->issued_t, BLAME_CARRIER, "an SMS arrived that no modem submitted");
+	if (c->submitted && !c->issued && o->server_seen)
+		oracle_find(o, INV_CARRIER, d, c->issued_t, BLAME_MODEM,
+			    "a modem submitted a code that the server never issued");
+}
+
+static void forget(struct oracle *o, struct dev *d, struct code *c)
+{
+	settle(o, d, c);
+	if (c->hashed)
+		HASH_DEL(o->codes, c);
+	free(c);
+}
+
+static struct code *find_code(struct oracle *o, struct dev *d, const char *fp, bool make)
+{
+	struct code *c, **grown;
+
+	if (!fp[0] || strlen(fp) >= sizeof(c->fp))
+		return NULL;
+	for (unsigned i = 0; i < d->codes_n; i++)
+		if (strcmp(d->codes[i]->fp, fp) == 0)
+			return d->codes[i];
+	if (!make)
+		return NULL;
+	if (d->codes_n == ORACLE_CODES) {
+		forget(o, d, d->codes[0]);
+		memmove(&d->codes[0], &d->codes[1], --d->codes_n * sizeof(struct code *));
+	}
+	if (d->codes_n == d->codes_cap) {
+		grown = realloc(d->codes, (d->codes_cap + 4) * sizeof(struct code *));
+		if (!grown)
+			goto nomem;
+		d->codes = grown;
+		d->codes_cap += 4;
+	}
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		goto nomem;
+	c->dev = d;
+	c->issued_t = TIME_NEVER;
+	snprintf(c->fp, sizeof(c->fp), "%s", fp);
+	d->codes[d->codes_n++] = c;
+	return c;
+nomem:
+	o->failed = ERR_NOMEM;
+	return NULL;
+}
+
+static void on_issued(struct oracle *o, struct dev *d, const struct journal_event *ev)
+{
+	struct code *c = find_code(o, d, journal_text(ev, JF_CODE_FP), true), *other = NULL;
+
+	if (!c)
+		return;
+	c->issued = true;
+	c->issued_t = ev->t;
+	HASH_FIND_STR(o->codes, c->fp, other);
+	if (!other) {
+		HASH_ADD_STR(o->codes, fp, c);
+		c->hashed = true;
+	}
+}
+
+/* Only a limit that the ring can remember is checked; that of the standard is 6. */
+static void check_window(struct oracle *o, struct dev *d, time_ns t, int64_t limit, time_ns window, const char *what)
+{
+	time_ns before;
+
+	if (window == TIME_NEVER || limit == SETTING_OFF || limit <= 0 || limit >= ORACLE_BUDGET ||
+	    d->budget_n <= (uint64_t)limit)
+		return;
+	before = d->budget[(d->budget_n - 1 - (uint64_t)limit) % ORACLE_BUDGET];
+	/* the server counts in wall-clock milliseconds, which NTP may slew by 500 ppm */
+	if (t >= before && time_add(t - before, BUDGET_SLACK + window / 1000) < window)
+		oracle_find(o, INV_BUDGET, d, t, BLAME_SERVER, "more than %lld SMS in %s", (long long)limit, what);
+}
+
+/* One hand-over to the gateway, at the moment that the server decided on it. */
+static void spend(struct oracle *o, struct dev *d, time_ns t)
+{
+	int64_t fleet = o->settings.v[SETTING_FLEET_SMS_PER_DAY];
+
+	d->budget[d->budget_n++ % ORACLE_BUDGET] = t;
+	check_window(o, d, t, 1, setting_ns(&o->settings, SETTING_SMS_INTERVAL), "sms_interval");
+	check_window(o, d, t, o->settings.v[SETTING_SMS_PER_10MIN], TEN_MINUTES, "10 minutes");
+	check_window(o, d, t, o->settings.v[SETTING_SMS_PER_DAY], ONE_DAY, "24 hours");
+	o->fleet_sms++;
+	if (fleet != SETTING_OFF && o->fleet_sms > (uint64_t)fleet && t - o->start < ONE_DAY)
+		oracle_find(o, INV_BUDGET, NULL, t, BLAME_SERVER, "more than fleet_sms_per_day in 24 hours");
+}
+
+static void on_queued(struct oracle *o, struct dev *d, const struct journal_event *ev)
+{
+	struct code *c = find_code(o, d, journal_text(ev, JF_CODE_FP), true);
+	const char *id = journal_text(ev, JF_ID);
+
+	if (d->to_fp[0] && journal_text(ev, JF_TO_FP)[0] && strcmp(d->to_fp, journal_text(ev, JF_TO_FP)) != 0)
+		oracle_find(o, INV_CARRIER, d, ev->t, BLAME_SERVER, "an SMS was queued for a number not on record");
+	if (!c)
+		return;
+	/* an id that is repeated to the gateway is never a second SMS */
+	if (c->queued && strcmp(c->sms_id, id) == 0)
+		return;
+	spend(o, d, c->queued || c->issued_t == TIME_NEVER ? ev->t : c->issued_t);
+	c->queued = true;
+	snprintf(c->sms_id, sizeof(c->sms_id), "%s", id);
+}
+
+static void on_used(struct oracle *o, struct dev *d, const struct journal_event *ev)
+{
+	struct code *c = find_code(o, d, journal_text(ev, JF_CODE_FP), false);
+	time_ns life = setting_ns(&o->settings, SETTING_CODE_TTL);
+
+	if (!c || !c->issued) {
+		oracle_find(o, INV_CODE, d, ev->t, BLAME_SERVER, "a code was used that was never issued to this device");
+		return;
+	}
+	if (c->used)
+		oracle_find(o, INV_CODE, d, ev->t, BLAME_SERVER, "a code was used twice");
+	else if (c->dead && !d->grant_open) /* its own login may void it first, in one turn */
+		oracle_find(o, INV_CODE, d, ev->t, BLAME_SERVER, "a void code was used");
+	else if (ev->t > time_add(time_add(c->issued_t, life), CODE_SLACK))
+		oracle_find(o, INV_CODE, d, ev->t, BLAME_SERVER, "an expired code was used");
+	c->used = true;
+}
+
+void sms_granted(struct dev *d)
+{
+	/* "a successful login voids all codes of the uuid" */
+	for (unsigned i = 0; i < d->codes_n; i++)
+		if (!d->codes[i]->used && d->codes[i]->issued_t < d->grant_t)
+			d->codes[i]->dead = true;
+}
+
+static void on_delivered(struct oracle *o, struct dev *d, const struct journal_event *ev)
+{
+	struct code *c = find_code(o, d, journal_text(ev, JF_CODE_FP), true);
+
+	o->delivered_seen = true;
+	if (!c)
+		return;
+	if (!c->delivered && c->issued && ev->t >= c->issued_t &&
+	    histogram_add(&o->work.metrics[METRIC_SMS_TIME], ev->t - c->issued_t))
+		o->failed = ERR_NOMEM;
+	c->delivered = true;
+}
+
+/* What may explain, later, why a device never got its code. */
+static void trouble(struct dev *d, enum blame blame, const char *why)
+{
+	if (!d->sms_trouble) {
+		d->sms_trouble = why;
+		d->sms_blame = blame;
+	}
+}
+
+static void on_device_code(struct oracle *o, struct dev *d, const struct journal_event *ev)
+{
+	struct code *c;
+
+	if (strcmp(journal_text(ev, JF_WHY), "totp") == 0)
+		return;
+	c = find_code(o, d, journal_text(ev, JF_CODE_FP), true);
+	if (!c)
+		return;
+	if (strcmp(journal_text(ev, JF_STATUS), "used") == 0)
+		c->sent = d->sent_code = true;
+	else
+		c->held = true;
+}
+
+void sms_event(struct oracle *o, struct dev *d, const struct journal_event *ev)
+{
+	struct code *c;
+
+	switch (ev->kind) {
+	case J_CODE_ISSUED:
+		on_issued(o, d, ev);
+		break;
+	case J_CODE_USED:
+		on_used(o, d, ev);
+		break;
+	case J_CODE_VOID:
+		c = find_code(o, d, journal_text(ev, JF_CODE_FP), false);
+		if (c)
+			c->dead = true;
+		break;
+	case J_DEVICE_CODE:
+		on_device_code(o, d, ev);
+		break;
+	case J_SMS_QUEUED:
+		on_queued(o, d, ev);
+		break;
+	case J_SMS_SUBMITTED:
+		o->submitted_seen = true;
+		c = find_code(o, d, journal_text(ev, JF_CODE_FP), true);
+		if (c)
+			c->submitted = true;
+		break;
+	case J_SMS_DELIVERED:
+		on_delivered(o, d, ev);
+		break;
+	case J_SMS_LOST:
+		trouble(d, BLAME_CARRIER, "the carrier lost its SMS");
+		break;
+	case J_SMS_FAILED:
+		trouble(d, BLAME_MODEM, "a modem failed to send its SMS");
+		break;
+	case J_SMS_UNKNOWN:
+		trouble(d, BLAME_MODEM, "a modem left its SMS's fate unknown");
+		break;
+	case J_FAULT_FIRED:
+		if (strncmp(journal_text(ev, JF_WHY), "sms.", 4) == 0)
+			d->sms_fault = true;
+		break;
+	default:
+		break;
+	}
+}
+
+void sms_finish(struct oracle *o, struct dev *d)
+{
+	for (unsigned i = 0; i < d->codes_n; i++)
+		forget(o, d, d->codes[i]);
+	free(d->codes);
+	d->codes = NULL;
+	d->codes_n = d->codes_cap = 0;
+}
