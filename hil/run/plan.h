@@ -1,0 +1,98 @@
+/* The plan engine: one resolved scenario (docs/plan.md) brought to life inside a
+ * world. It decides who is powered when, which faults are armed where, walks the
+ * steps, and knows when the scenario is over. Linked into quicrig (live rigs) and
+ * into quicrig-virtual; it does no I/O and asks its rig for everything. */
+#ifndef HIL_RUN_PLAN_H
+#define HIL_RUN_PLAN_H
+
+#include <stdbool.h>
+#include <jansson.h>
+
+#include "core/err.h"
+#include "core/journal.h"
+#include "core/registry.h"
+#include "core/rows.h"
+#include "core/settings.h"
+#include "core/world.h"
+
+enum plan_actor { PLAN_FLEET, PLAN_SERVER, PLAN_CARRIER, PLAN_POOL, PLAN_ACTORS };
+enum plan_server_do { PLAN_SERVER_KILL, PLAN_SERVER_STOP, PLAN_SERVER_START };
+enum plan_end { PLAN_RUNNING, PLAN_SETTLED, PLAN_TIMEOUT, PLAN_STEP_FAILED };
+
+/* What a plan asks of its rig. None of them may call back into the plan at once,
+ * but for plan_state_changed. */
+struct plan_rig {
+	void *ctx;
+	void (*power)(void *ctx, const struct instant *at, unsigned index, bool on);
+	void (*drop)(void *ctx, const struct instant *at, unsigned index);
+	void (*server)(void *ctx, const struct instant *at, enum plan_server_do what);
+	/* One control line for the server (disable, enable, command, crash-at …); borrowed. */
+	void (*operate)(void *ctx, const struct instant *at, json_t *request);
+	/* Is something that was asked for still on its way (a control line unanswered, a
+	 * server starting)? The next step waits until it is not. */
+	bool (*busy)(void *ctx);
+	/* Arms one fault (core/fault.h) in an actor; borrowed. 0 or ERR_*. */
+	int (*arm)(void *ctx, enum plan_actor where, json_t *spec, struct err *e);
+	/* Of a rig with SIMs of its own; NULL: the built-in rigs' numbers. Devices get the
+	 * receivers' numbers in turn. `senders` is NULL-terminated; empty: any. Borrowed. */
+	const char *const *receivers;
+	unsigned receivers_n;
+	const char *const *senders;
+};
+
+struct plan_device {
+	struct registry_device identity;
+	char label[48]; /* A[3] */
+	unsigned group; /* index into the plan's groups */
+	bool known, registered_disabled, hold, start_off, accept_unsigned;
+	char methods[REGISTRY_METHODS][9]; /* what it offers; "" ends */
+	/* the engine's own */
+	enum state_name state;
+	time_ns power_on_at; /* TIME_NEVER: nothing is due */
+	bool entered;	     /* powered on at least once */
+	bool member;	     /* of the wait that runs */
+};
+
+struct plan;
+
+/* Reads a resolved plan; it is borrowed and must outlive the engine. Receivers are
+ * dealt round robin: device k's number is number `k mod receivers`. */
+struct plan *plan_new(json_t *json, const struct plan_rig *rig, struct journal *journal, struct err *e);
+void plan_free(struct plan *p);
+
+const char *plan_id(const struct plan *p);
+uint64_t plan_seed(const struct plan *p); /* derived from the scenario's seed and id */
+const struct settings *plan_settings(const struct plan *p);
+unsigned plan_senders(const struct plan *p);
+unsigned plan_receivers(const struct plan *p);
+/* The number of receiver `i` (from 0) and of sender `i`: alike on every built-in rig. */
+void plan_receiver_number(unsigned i, char out[MSISDN_MAX + 1]);
+void plan_sender_number(unsigned i, char out[MSISDN_MAX + 1]);
+/* The numbers and names that codes may come from, NULL-terminated; NULL: any. */
+const char *const *plan_known_senders(const struct plan *p);
+const char *plan_carrier(const struct plan *p);
+unsigned plan_count(const struct plan *p);
+const struct plan_device *plan_device(const struct plan *p, unsigned index);
+const char *plan_group(const struct plan *p, unsigned group);
+/* The registry file's text for the devices that the server knows; caller frees. */
+char *plan_registry(const struct plan *p);
+
+/* Arms the faults and journals the devices. Before plan_start; a live rig waits in
+ * between until every actor has said that it is armed. */
+int plan_arm(struct plan *p, const struct instant *at, struct err *e);
+/* The scenario's time begins: deals out the arrivals. */
+void plan_start(struct plan *p, const struct instant *at);
+/* A device's state was entered (also by a row that stays). */
+void plan_state_changed(struct plan *p, const struct instant *at, unsigned index, enum state_name to);
+/* Every fault.fired that reaches the rig: starts its `then`. */
+void plan_fault_fired(struct plan *p, const struct instant *at, const char *name, const char *dev);
+/* The server ended without having been asked to. */
+void plan_server_died(struct plan *p, const struct instant *at);
+
+time_ns plan_deadline(const struct plan *p);
+/* Does what is due; returns how the scenario stands. */
+enum plan_end plan_expire(struct plan *p, const struct instant *at);
+/* "" or why the end is what it is, for people. */
+const char *plan_why(const struct plan *p);
+
+#endif

@@ -1,0 +1,323 @@
+#include "hil/run/plan_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- what is due later: a heap by (time, order) ---- */
+
+static bool before(const struct plan_later *a, const struct plan_later *b)
+{
+	return a->at != b->at ? a->at < b->at : a->order < b->order;
+}
+
+int plan_later_add(struct plan *p, const struct plan_later *l)
+{
+	size_t i;
+
+	if (p->later_n == p->later_cap) {
+		size_t cap = p->later_cap ? 2 * p->later_cap : 16;
+		struct plan_later *more = realloc(p->later, cap * sizeof(*more));
+
+		if (!more)
+			return ERR_NOMEM;
+		p->later = more;
+		p->later_cap = cap;
+	}
+	i = p->later_n++;
+	p->later[i] = *l;
+	p->later[i].order = p->order++;
+	while (i && before(&p->later[i], &p->later[(i - 1) / 2])) {
+		struct plan_later t = p->later[i];
+
+		p->later[i] = p->later[(i - 1) / 2];
+		p->later[(i - 1) / 2] = t;
+		i = (i - 1) / 2;
+	}
+	return 0;
+}
+
+bool plan_later_due(struct plan *p, time_ns now, struct plan_later *out)
+{
+	size_t i = 0, c;
+
+	if (!p->later_n || p->later[0].at > now)
+		return false;
+	*out = p->later[0];
+	p->later[0] = p->later[--p->later_n];
+	while ((c = 2 * i + 1) < p->later_n) {
+		struct plan_later t;
+
+		if (c + 1 < p->later_n && before(&p->later[c + 1], &p->later[c]))
+			c++;
+		if (!before(&p->later[c], &p->later[i]))
+			break;
+		t = p->later[i];
+		p->later[i] = p->later[c];
+		p->later[c] = t;
+		i = c;
+	}
+	return true;
+}
+
+/* ---- arming ---- */
+
+static const struct {
+	const char *prefix;
+	enum plan_actor where;
+} rooms[] = {
+	{"device.", PLAN_FLEET},    {"tokens.", PLAN_FLEET},	   {"handshake.", PLAN_FLEET},
+	{"conn.", PLAN_FLEET},	    {"net.", PLAN_FLEET},	   {"server.", PLAN_SERVER},
+	{"code.", PLAN_SERVER},	    {"token.", PLAN_SERVER},	   {"sms.queued", PLAN_SERVER},
+	{"operator", PLAN_SERVER},  {"command.", PLAN_SERVER},	   {"sms.submitted", PLAN_CARRIER},
+	{"sms.lost", PLAN_CARRIER}, {"modem.state", PLAN_CARRIER}, {"sms.", PLAN_POOL},
+};
+
+static int room_of(const char *event)
+{
+	for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++)
+		if (strncmp(event, rooms[i].prefix, strlen(rooms[i].prefix)) == 0)
+			return (int)rooms[i].where;
+	return -1;
+}
+
+/* The name under which a fault is armed: an actor that many scenarios share must
+ * be able to tell them apart. */
+static void fault_full_name(const struct plan *p, const char *name, char *out, size_t size)
+{
+	snprintf(out, size, "%s:%s", p->id, name);
+}
+
+/* `restart` is a kill with a start behind it: the engine holds the second half. */
+static const char *armed_action(const char *what)
+{
+	if (strcmp(what, "restart") == 0)
+		return "kill";
+	if (strcmp(what, "power_cycle") == 0)
+		return "power_cut";
+	return what;
+}
+
+static int arm_event(struct plan *p, const struct instant *at, json_t *fault, struct err *e)
+{
+	static const char *const same[] = {"match", "nth", "each", "times", "chance"};
+	const char *name = json_string_value(json_object_get(fault, "name"));
+	const char *on = json_string_value(json_object_get(fault, "on"));
+	const char *what = json_string_value(json_object_get(fault, "do"));
+	json_t *spec, *who = json_object_get(fault, "who"), *v;
+	char full[256];
+	int where = room_of(on), rv;
+
+	if (where < 0)
+		return err_set(e, ERR_UNSUPPORTED, "fault '%s': no fault can be armed on '%s'", name, on);
+	fault_full_name(p, name, full, sizeof(full));
+	spec = json_pack("{s:s, s:s, s:s, s:O?}", "name", full, "on", on, "do", armed_action(what), "args",
+			 json_object_get(fault, "args"));
+	if (!spec)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
+		if ((v = json_object_get(fault, same[i])))
+			json_object_set(spec, same[i], v);
+	/* windows count from the scenario's start, the journal from the world's */
+	if ((v = json_object_get(fault, "from_ns")))
+		json_object_set_new(spec, "from_ns",
+				    json_integer(json_integer_value(v) + (json_int_t)at->now));
+	if ((v = json_object_get(fault, "until_ns")))
+		json_object_set_new(spec, "until_ns",
+				    json_integer(json_integer_value(v) + (json_int_t)at->now));
+	/* carrier and pool serve every scenario of a live run: always say whose SMS */
+	if (who ? !json_object_get(who, "server") && !json_object_get(who, "modem")
+		: where == PLAN_CARRIER || where == PLAN_POOL)
+		if (strcmp(on, "modem.state") != 0)
+			json_object_set_new(spec, "dev", plan_uuids(p, who));
+	rv = p->rig.arm(p->rig.ctx, (enum plan_actor)where, spec, e);
+	if (!rv)
+		JOURNAL(p->journal, at->now, "runner", NULL, NULL, NULL, J_FAULT_ARMED, JS(NAME, full));
+	json_decref(spec);
+	return rv;
+}
+
+int plan_arm_faults(struct plan *p, const struct instant *at, struct err *e)
+{
+	size_t i;
+	json_t *fault;
+
+	json_array_foreach(json_object_get(p->json, "faults"), i, fault)
+	{
+		int rv = json_object_get(fault, "on") ? arm_event(p, at, fault, e) : 0;
+
+		if (rv)
+			return rv;
+	}
+	return 0;
+}
+
+void plan_arm_timed(struct plan *p, const struct instant *at)
+{
+	size_t i;
+	json_t *fault;
+
+	json_array_foreach(json_object_get(p->json, "faults"), i, fault)
+	{
+		json_t *every = json_object_get(fault, "every_ns"), *when = json_object_get(fault, "at_ns");
+		json_t *times = json_object_get(fault, "times");
+		struct plan_later l = {.index = -1,
+				       .what = json_string_value(json_object_get(fault, "do")),
+				       .args = json_object_get(fault, "args"),
+				       .who = json_object_get(fault, "who"),
+				       .every = (time_ns)json_integer_value(every),
+				       .times = times ? json_integer_value(times) : INT64_MAX};
+
+		if (json_object_get(fault, "on"))
+			continue;
+		l.at = at->now + (time_ns)json_integer_value(when ? when : every);
+		plan_later_add(p, &l);
+	}
+}
+
+/* ---- what follows a fault that fired ---- */
+
+static void follow(struct plan *p, const struct instant *at, json_t *fault, int index)
+{
+	const char *what = json_string_value(json_object_get(fault, "do"));
+	json_t *then = json_object_get(fault, "then"), *args = json_object_get(fault, "args");
+	struct plan_later l = {.at = at->now, .who = json_object_get(fault, "who"), .index = index};
+
+	if (strcmp(what, "restart") == 0) {
+		l.what = "server_start";
+		l.at += (time_ns)json_integer_value(json_object_get(args, "after_ns"));
+		plan_later_add(p, &l);
+	} else if (strcmp(what, "power_cycle") == 0) {
+		l.what = "power_on";
+		l.at += (time_ns)json_integer_value(json_object_get(args, "off_ns"));
+		plan_later_add(p, &l);
+	}
+	if (!then)
+		return;
+	l.at = at->now + (time_ns)json_integer_value(json_object_get(then, "after_ns"));
+	l.what = json_string_value(json_object_get(then, "do"));
+	l.args = json_object_get(then, "args");
+	plan_later_add(p, &l);
+}
+
+static int find_device(const struct plan *p, const char *uuid)
+{
+	for (unsigned i = 0; uuid && i < p->count; i++)
+		if (strcmp(p->devices[i].identity.uuid, uuid) == 0)
+			return (int)i;
+	return -1;
+}
+
+void plan_fault_fired(struct plan *p, const struct instant *at, const char *name, const char *dev)
+{
+	char full[256];
+	size_t i;
+	json_t *fault;
+
+	json_array_foreach(json_object_get(p->json, "faults"), i, fault)
+	{
+		fault_full_name(p, json_string_value(json_object_get(fault, "name")), full, sizeof(full));
+		if (strcmp(full, name) == 0) {
+			json_object_set_new(fault, "fired", json_true());
+			follow(p, at, fault, find_device(p, dev));
+			return;
+		}
+	}
+}
+
+void plan_server_died(struct plan *p, const struct instant *at)
+{
+	size_t i;
+	json_t *fault;
+
+	/* the line that told of the fault may have died with it */
+	json_array_foreach(json_object_get(p->json, "faults"), i, fault)
+	{
+		const char *what = json_string_value(json_object_get(fault, "do"));
+
+		if ((strcmp(what, "kill") != 0 && strcmp(what, "restart") != 0) ||
+		    !json_object_get(fault, "on") || json_object_get(fault, "fired"))
+			continue;
+		json_object_set_new(fault, "fired", json_true());
+		follow(p, at, fault, -1);
+		return;
+	}
+}
+
+/* ---- acting ---- */
+
+struct act {
+	const struct instant *at;
+	const char *what;
+	json_t *args;
+};
+
+static void operate(struct plan *p, const struct act *a, unsigned index)
+{
+	json_t *req = json_pack("{s:s, s:s}", "do", a->what, "uuid", p->devices[index].identity.uuid);
+	json_t *command = json_object_get(a->args, "command");
+
+	if (req && command)
+		json_object_set(req, "command", command);
+	if (req)
+		p->rig.operate(p->rig.ctx, a->at, req);
+	json_decref(req);
+}
+
+static void act_device(struct plan *p, unsigned index, void *arg)
+{
+	const struct act *a = arg;
+
+	if (strcmp(a->what, "power_on") == 0) {
+		p->devices[index].entered = true;
+		p->rig.power(p->rig.ctx, a->at, index, true);
+	} else if (strcmp(a->what, "power_off") == 0 || strcmp(a->what, "power_cut") == 0) {
+		p->rig.power(p->rig.ctx, a->at, index, false);
+	} else if (strcmp(a->what, "power_cycle") == 0) {
+		struct plan_later on = {.what = "power_on", .index = (int)index, .at = a->at->now};
+
+		on.at += (time_ns)json_integer_value(json_object_get(a->args, "off_ns"));
+		p->rig.power(p->rig.ctx, a->at, index, false);
+		plan_later_add(p, &on);
+	} else if (strcmp(a->what, "drop_connection") == 0) {
+		p->rig.drop(p->rig.ctx, a->at, index);
+	} else {
+		operate(p, a, index);
+	}
+}
+
+static bool act_server(struct plan *p, const struct instant *at, const char *what, json_t *args)
+{
+	struct plan_later start = {.what = "server_start", .index = -1, .at = at->now};
+	json_t *off = json_object_get(args, "off_ns");
+
+	if (strcmp(what, "server_start") == 0 || strcmp(what, "start") == 0) {
+		p->rig.server(p->rig.ctx, at, PLAN_SERVER_START);
+	} else if (strcmp(what, "server_stop") == 0 || strcmp(what, "stop") == 0) {
+		p->rig.server(p->rig.ctx, at, PLAN_SERVER_STOP);
+	} else if (strcmp(what, "server_kill") == 0 || strcmp(what, "kill") == 0) {
+		p->rig.server(p->rig.ctx, at, PLAN_SERVER_KILL);
+	} else if (strcmp(what, "server_restart") == 0 || strcmp(what, "restart") == 0) {
+		if (!off)
+			off = json_object_get(args, "after_ns");
+		p->rig.server(p->rig.ctx, at, PLAN_SERVER_KILL);
+		start.at += (time_ns)json_integer_value(off);
+		plan_later_add(p, &start);
+	} else {
+		return false;
+	}
+	return true;
+}
+
+void plan_act(struct plan *p, const struct instant *at, const char *what, json_t *args, json_t *who,
+	      int index)
+{
+	struct act a = {at, what, args};
+
+	if (act_server(p, at, what, args))
+		return;
+	if (index >= 0)
+		act_device(p, (unsigned)index, &a);
+	else
+		plan_each(p, who, act_device, &a);
+}

@@ -1,0 +1,222 @@
+/* The virtual rig as the runner sees it: one quicrig-virtual child a scenario, the plan
+ * on its stdin, its journal on descriptor 3 (contracts.md, quicrig-virtual). */
+#include "hil/run/job.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "hil/run/proc.h"
+
+#define WALL_DEFAULT_S 120.0
+
+struct rig {
+	struct rig_options o;
+	void (*ready)(void *ctx, bool ok, const char *why);
+	ev_timer later;
+};
+
+struct virtual_job {
+	struct job *job;
+	struct proc proc;
+	struct lines lines;
+	ev_timer wall;
+	struct ev_loop *loop;
+	bool eof, exited;
+	int status;
+	size_t bad_lines;
+};
+
+static void on_ready(struct ev_loop *loop, ev_timer *w, int events)
+{
+	struct rig *r = w->data;
+
+	(void)loop;
+	(void)events;
+	r->ready(r->o.ctx, true, NULL);
+}
+
+static struct rig *virtual_open(const struct rig_options *o, void (*ready)(void *, bool, const char *),
+				struct err *e)
+{
+	struct rig *r;
+
+	if (access(proc_sibling("quicrig-virtual"), X_OK)) {
+		err_set(e, ERR_ENVIRONMENT,
+			"quicrig-virtual does not stand beside quicrig: build it (make build)");
+		return NULL;
+	}
+	r = calloc(1, sizeof(*r));
+	if (!r) {
+		err_set(e, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	r->o = *o;
+	r->ready = ready;
+	ev_timer_init(&r->later, on_ready, 0., 0.);
+	r->later.data = r;
+	ev_timer_start(o->loop, &r->later);
+	return r;
+}
+
+static void finish(struct virtual_job *v)
+{
+	struct job *job = v->job;
+	size_t n = tape_count(job->tape);
+
+	ev_timer_stop(v->loop, &v->wall);
+	lines_stop(&v->lines);
+	if (!job->interrupted && !job->harness[0]) {
+		if (v->bad_lines)
+			snprintf(job->harness, sizeof(job->harness), "%zu journal lines could not be read",
+				 v->bad_lines);
+		else if (WIFSIGNALED(v->status))
+			snprintf(job->harness, sizeof(job->harness), "quicrig-virtual died by signal %d",
+				 WTERMSIG(v->status));
+		else if (WEXITSTATUS(v->status))
+			snprintf(job->harness, sizeof(job->harness), "quicrig-virtual ended with code %d",
+				 WEXITSTATUS(v->status));
+	}
+	if (n) {
+		const struct journal_event *last = tape_at(job->tape, n - 1);
+
+		job->rig_ns = last->t - tape_at(job->tape, 0)->t;
+		if (last->kind == J_SCENARIO_END)
+			snprintf(job->end, sizeof(job->end), "%s", journal_text(last, JF_WHY));
+	}
+	job->wall_s = ev_now(v->loop) - job->started_s;
+	job->rig = NULL;
+	free(v);
+	job->done(job->ctx, job);
+}
+
+static void on_line(void *ctx, char *line, size_t len)
+{
+	struct virtual_job *v = ctx;
+
+	if (tape_line(v->job->tape, line, len, NULL))
+		v->bad_lines++;
+}
+
+static void on_eof(void *ctx)
+{
+	struct virtual_job *v = ctx;
+
+	v->eof = true;
+	if (v->exited)
+		finish(v);
+}
+
+static void on_exit_status(void *ctx, struct proc *p, int status)
+{
+	struct virtual_job *v = ctx;
+
+	(void)p;
+	v->exited = true;
+	v->status = status;
+	if (v->eof)
+		finish(v);
+}
+
+static void on_wall(struct ev_loop *loop, ev_timer *w, int events)
+{
+	struct virtual_job *v = w->data;
+
+	(void)loop;
+	(void)events;
+	snprintf(v->job->harness, sizeof(v->job->harness), "over its wall-clock limit of %.0f s",
+		 ev_now(loop) - v->job->started_s);
+	proc_kill(&v->proc, SIGKILL);
+}
+
+static int plan_file(json_t *plan, struct err *e)
+{
+	char *text = json_dumps(plan, JSON_COMPACT);
+	int fd = memfd_create("plan", MFD_CLOEXEC);
+	size_t len = text ? strlen(text) : 0;
+
+	if (fd < 0 || !text || write(fd, text, len) != (ssize_t)len || lseek(fd, 0, SEEK_SET)) {
+		err_set(e, ERR_IO, "cannot hand over the plan: %s", strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		fd = -1;
+	}
+	free(text);
+	return fd;
+}
+
+static int virtual_start(struct rig *r, struct job *job, struct err *e)
+{
+	const char *argv[] = {proc_sibling("quicrig-virtual"), NULL};
+	struct virtual_job *v = calloc(1, sizeof(*v));
+	json_int_t wall = json_integer_value(json_object_get(job->plan, "wall_ns"));
+	int in = plan_file(job->plan, e), out[2], rv;
+
+	if (!v || in < 0 || pipe2(out, O_CLOEXEC)) {
+		free(v);
+		if (in >= 0)
+			close(in);
+		return err_set(e, ERR_IO, "cannot start a virtual run: %s", strerror(errno));
+	}
+	fcntl(out[0], F_SETPIPE_SZ, 1 << 20);
+	v->job = job;
+	v->loop = r->o.loop;
+	v->proc.exited = on_exit_status;
+	v->proc.ctx = v;
+	v->lines.line = on_line;
+	v->lines.closed = on_eof;
+	v->lines.ctx = v;
+	rv = proc_start(&v->proc, r->o.loop, argv, (struct proc_fd[]){{in, 0}, {out[1], 3}}, 2, e);
+	close(in);
+	close(out[1]);
+	if (rv) {
+		close(out[0]);
+		free(v);
+		return rv;
+	}
+	lines_start(&v->lines, r->o.loop, out[0]);
+	ev_timer_init(&v->wall, on_wall, wall ? (double)wall / 1e9 : WALL_DEFAULT_S, 0.);
+	v->wall.data = v;
+	ev_timer_start(r->o.loop, &v->wall);
+	job->rig = v;
+	job->started_s = ev_now(r->o.loop);
+	return 0;
+}
+
+static void virtual_abort(struct rig *r, struct job *job, bool hard)
+{
+	struct virtual_job *v = job->rig;
+
+	(void)r;
+	(void)hard;
+	job->interrupted = true;
+	if (v)
+		proc_kill(&v->proc, SIGKILL);
+}
+
+static json_t *virtual_figures(struct rig *r)
+{
+	(void)r;
+	return NULL;
+}
+
+static void virtual_close(struct rig *r)
+{
+	ev_timer_stop(r->o.loop, &r->later);
+	free(r);
+}
+
+const struct rig_ops rig_virtual_ops = {.name = "virtual",
+					.virtual_time = true,
+					.jobs = 2,
+					.open = virtual_open,
+					.start = virtual_start,
+					.abort = virtual_abort,
+					.figures = virtual_figures,
+					.close = virtual_close};

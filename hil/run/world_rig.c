@@ -1,0 +1,517 @@
+#include "hil/run/world_rig.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/fault.h"
+#include "core/rng.h"
+#include "hil/run/plan.h"
+#include "hil/run/virtual_pki.h"
+#include "server/server.h"
+#include "server/store_vfs.h"
+#include "sim/carrier.h"
+#include "sim/fleet.h"
+#include "sim/storage_mem.h"
+#include "sim/virtual_rnd.h"
+#include "sim/world_virtual.h"
+
+#define LINK_DELAY  NS_PER_MS
+#define VFS_NAME    "virtual"
+#define SERVER_ADDR "127.0.0.1:20190"
+#define FLEET_PORT  30000
+#define FLEET_ADDR  "127.0.0.1:30000"
+#define BOOT_ID	    "00000000-0000-4000-8000-000000000001"
+#define NO_ACTOR    (-1)
+
+struct vrig {
+	json_t *json;
+	struct world_virtual *world;
+	struct journal *journal;
+	struct faults *faults;
+	struct plan *plan;
+	struct fleet *fleet;
+	struct carrier *carrier;
+	struct server *server;
+	struct storage_mem *disk; /* the server's */
+	struct registry *registry;
+	struct link_spec link;
+	struct pki pki;
+	uint8_t run_key[32];
+	struct addr server_addr, fleet_addr;
+	int plan_id, fleet_id, carrier_id, server_id;
+	bool vfs, dying, wanted;
+	enum plan_end end;
+	int error;
+	struct err *e;
+};
+
+static struct instant now_of(struct vrig *r, int actor)
+{
+	return world_virtual_now(r->world, actor);
+}
+
+static void touch(struct vrig *r, int actor)
+{
+	if (actor != NO_ACTOR)
+		world_virtual_touch(r->world, actor);
+}
+
+/* ---- the server ---- */
+
+static int send_sms(void *ctx, const struct server_sms *sms)
+{
+	struct vrig *r = ctx;
+	struct instant at = now_of(r, r->carrier_id);
+	int rv = carrier_send(r->carrier, &at, sms->id, sms->uuid, sms->to, sms->text, sms->r);
+
+	touch(r, r->carrier_id);
+	return rv;
+}
+
+static void free_server(struct vrig *r, const char *why)
+{
+	struct instant at = now_of(r, NO_ACTOR);
+
+	if (!r->server)
+		return;
+	server_free(r->server);
+	r->server = NULL;
+	world_virtual_remove(r->world, r->server_id);
+	r->server_id = NO_ACTOR;
+	JOURNAL(r->journal, at.now, "server", NULL, NULL, NULL, J_SERVER_STATE, JS(STATE, "down"),
+		JS(WHY, why));
+}
+
+static void reap(void *ctx, const struct instant *at)
+{
+	struct vrig *r = ctx;
+
+	if (!r->dying)
+		return;
+	r->dying = false;
+	free_server(r, "killed");
+	if (r->wanted) {
+		r->wanted = false;
+		plan_server_died(r->plan, at);
+		touch(r, r->plan_id);
+	}
+}
+
+/* Reached from within server_turn: the server ends behind it, and does nothing more. */
+static void die(void *ctx, const char *where)
+{
+	struct vrig *r = ctx;
+
+	(void)where;
+	r->dying = true;
+	world_virtual_at(r->world, now_of(r, NO_ACTOR).now, reap, r);
+}
+
+static void server_in(void *ctx, const struct instant *at, const struct addr *local,
+		      const struct addr *remote, unsigned ecn, const uint8_t *data, size_t len)
+{
+	struct vrig *r = ctx;
+
+	if (!r->dying)
+		server_datagram(r->server, at, local, remote, ecn, data, len);
+}
+
+static void server_end_turn(void *ctx, const struct instant *at, struct dgram_sink *sink)
+{
+	struct vrig *r = ctx;
+
+	if (r->dying)
+		return;
+	store_vfs_world(VFS_NAME, world_virtual_secret(r->world, "sqlite"), at->unix_ms);
+	if (server_turn(r->server, at, sink))
+		die(r, "store");
+	if (server_stopped(r->server))
+		die(r, "stopped");
+}
+
+static time_ns server_due(void *ctx)
+{
+	struct vrig *r = ctx;
+
+	return r->dying ? TIME_NEVER : server_deadline(r->server);
+}
+
+static int start_server(struct vrig *r, struct err *e)
+{
+	struct world_actor actor = {"server", server_in, server_end_turn, server_due, r};
+	struct server_config sc = {.pki = &r->pki,
+				   .registry = r->registry,
+				   .settings = *plan_settings(r->plan),
+				   .db = "server.db",
+				   .vfs = VFS_NAME,
+				   .boot_id = BOOT_ID,
+				   .run_key = r->run_key,
+				   .secret = world_virtual_secret(r->world, "server"),
+				   .journal = r->journal,
+				   .lab = true,
+				   .seed = plan_seed(r->plan),
+				   .world = {send_sms, die, r}};
+	struct instant at = now_of(r, NO_ACTOR);
+
+	store_vfs_world(VFS_NAME, world_virtual_secret(r->world, "sqlite"), at.unix_ms);
+	r->server = server_new(&sc, &at, e);
+	if (!r->server)
+		return e->code ? e->code : ERR_INTERNAL;
+	r->server_id = world_virtual_add(r->world, &actor, &r->server_addr);
+	if (r->server_id < 0)
+		return err_set(e, ERR_LIMIT, "too many actors");
+	r->wanted = true;
+	server_gateway(r->server, &at, true);
+	touch(r, r->server_id);
+	return 0;
+}
+
+/* ---- the carrier ---- */
+
+static void sms_status(void *ctx, const struct instant *at, const char *id, enum carrier_status status,
+		       int64_t eta_s, int cms, int ref)
+{
+	static const enum sms_status as[] = {[CARRIER_QUEUED] = SMS_QUEUED,
+					     [CARRIER_BUSY] = SMS_BUSY,
+					     [CARRIER_SUBMITTED] = SMS_SUBMITTED,
+					     [CARRIER_FAILED] = SMS_FAILED,
+					     [CARRIER_UNKNOWN] = SMS_UNKNOWN};
+	struct vrig *r = ctx;
+
+	if (!r->server || r->dying)
+		return;
+	server_sms_status(r->server, at, id, as[status], eta_s, cms, ref);
+	touch(r, r->server_id);
+}
+
+static void sms_deliver(void *ctx, const struct instant *at, const char *uuid, const char *from,
+			const char *text)
+{
+	struct vrig *r = ctx;
+
+	fleet_sms(r->fleet, at, uuid, from, text);
+	touch(r, r->fleet_id);
+}
+
+/* ---- what the plan asks for ---- */
+
+static void rig_power(void *ctx, const struct instant *at, unsigned index, bool on)
+{
+	struct vrig *r = ctx;
+
+	if (on)
+		fleet_power_on(r->fleet, at, index);
+	else
+		fleet_power_off(r->fleet, at, index);
+	touch(r, r->fleet_id);
+}
+
+static void rig_drop(void *ctx, const struct instant *at, unsigned index)
+{
+	struct vrig *r = ctx;
+
+	fleet_drop_connection(r->fleet, at, index);
+	touch(r, r->fleet_id);
+}
+
+static void rig_server(void *ctx, const struct instant *at, enum plan_server_do what)
+{
+	struct vrig *r = ctx;
+
+	if (what == PLAN_SERVER_START) {
+		if (!r->server && start_server(r, r->e))
+			r->error = ERR_INTERNAL;
+		return;
+	}
+	r->wanted = false;
+	if (what == PLAN_SERVER_KILL) {
+		r->dying = false;
+		free_server(r, "killed");
+	} else if (r->server) {
+		server_stop(r->server, at);
+		touch(r, r->server_id);
+	}
+}
+
+static void rig_operate(void *ctx, const struct instant *at, json_t *request)
+{
+	struct vrig *r = ctx;
+	struct buf reply;
+
+	if (!r->server || r->dying)
+		return;
+	buf_init(&reply, 1 << 20);
+	server_control(r->server, at, request, &reply);
+	buf_fini(&reply);
+	touch(r, r->server_id);
+}
+
+/* One process, one journal: whatever writes the event, the same set is asked. */
+static int rig_arm(void *ctx, enum plan_actor where, json_t *spec, struct err *e)
+{
+	struct vrig *r = ctx;
+
+	(void)where;
+	return faults_arm(r->faults, spec, e);
+}
+
+/* ---- the fleet ---- */
+
+static void changed(void *ctx, unsigned index, enum state_name from, enum state_name to)
+{
+	struct vrig *r = ctx;
+	struct instant at = now_of(r, NO_ACTOR);
+
+	(void)from;
+	plan_state_changed(r->plan, &at, index, to);
+	touch(r, r->plan_id);
+}
+
+static void fleet_in(void *ctx, const struct instant *at, const struct addr *local, const struct addr *remote,
+		     unsigned ecn, const uint8_t *data, size_t len)
+{
+	fleet_datagram(((struct vrig *)ctx)->fleet, at, local, remote, ecn, data, len);
+}
+
+static void fleet_end_turn(void *ctx, const struct instant *at, struct dgram_sink *sink)
+{
+	fleet_turn(((struct vrig *)ctx)->fleet, at, sink);
+}
+
+static time_ns fleet_due(void *ctx)
+{
+	return fleet_deadline(((struct vrig *)ctx)->fleet);
+}
+
+static void carrier_end_turn(void *ctx, const struct instant *at, struct dgram_sink *sink)
+{
+	(void)sink;
+	carrier_turn(((struct vrig *)ctx)->carrier, at);
+}
+
+static time_ns carrier_due(void *ctx)
+{
+	return carrier_deadline(((struct vrig *)ctx)->carrier);
+}
+
+static void plan_end_turn(void *ctx, const struct instant *at, struct dgram_sink *sink)
+{
+	struct vrig *r = ctx;
+
+	(void)sink;
+	r->end = plan_expire(r->plan, at);
+}
+
+static time_ns plan_due(void *ctx)
+{
+	return plan_deadline(((struct vrig *)ctx)->plan);
+}
+
+static int add_devices(struct vrig *r, struct err *e)
+{
+	for (unsigned i = 0; i < plan_count(r->plan); i++) {
+		const struct plan_device *d = plan_device(r->plan, i);
+		struct fleet_device_config dc = {.label = d->label,
+						 .identity = d->identity,
+						 .hold = d->hold,
+						 .accept_unsigned = d->accept_unsigned,
+						 .senders = plan_known_senders(r->plan)};
+		int rv;
+
+		for (unsigned m = 0; m < REGISTRY_METHODS && d->methods[m][0]; m++)
+			dc.methods[m] = d->methods[m];
+		rv = fleet_add(r->fleet, &dc, e);
+		if (rv < 0)
+			return rv;
+	}
+	return 0;
+}
+
+static bool has_network(const struct vrig *r)
+{
+	return json_is_object(json_object_get(r->json, "network"));
+}
+
+static int make_fleet(struct vrig *r, struct err *e)
+{
+	const char *keys[] = {r->pki.token_public, NULL};
+	struct fleet_config fc = {.cert = r->pki.fleet.cert,
+				  .key = r->pki.fleet.key,
+				  .server_ca = r->pki.server_ca.cert,
+				  .server_name = "127.0.0.1",
+				  .server_keys = keys,
+				  .local = r->fleet_addr,
+				  .server = r->server_addr,
+				  .port_each = has_network(r),
+				  .settings = *plan_settings(r->plan),
+				  .seed = plan_seed(r->plan),
+				  .run_key = r->run_key,
+				  .secret = world_virtual_secret(r->world, "fleet"),
+				  .journal = r->journal,
+				  .changed = changed,
+				  .ctx = r};
+
+	r->fleet = fleet_new(&fc, e);
+	return r->fleet ? add_devices(r, e) : e->code;
+}
+
+/* ---- the whole ---- */
+
+/* Sees every event of the run: a fault that fired may have a `then`. */
+static void on_event(void *ctx, const struct journal_event *ev)
+{
+	struct vrig *r = ctx;
+	struct instant at;
+
+	if (ev->kind != J_FAULT_FIRED)
+		return;
+	at = now_of(r, NO_ACTOR);
+	plan_fault_fired(r->plan, &at, journal_text(ev, JF_NAME), ev->dev);
+	touch(r, r->plan_id);
+}
+
+static int make_world(struct vrig *r, journal_sink *sink, void *ctx, struct err *e)
+{
+	static const struct plan_rig rig = {.power = rig_power,
+					    .drop = rig_drop,
+					    .server = rig_server,
+					    .operate = rig_operate,
+					    .arm = rig_arm};
+	struct plan_rig pr = rig;
+	char *text;
+	struct rng rng;
+
+	pr.ctx = r;
+	addr_parse(SERVER_ADDR, &r->server_addr);
+	addr_parse(FLEET_ADDR, &r->fleet_addr);
+	virtual_pki(&r->pki);
+	r->journal = journal_new(sink, ctx);
+	r->disk = storage_mem_new(UINT64_MAX);
+	if (!r->journal || !r->disk)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	r->plan = plan_new(r->json, &pr, r->journal, e);
+	if (!r->plan)
+		return e->code;
+	journal_set_scenario(r->journal, plan_id(r->plan));
+	r->faults = faults_new(plan_seed(r->plan));
+	r->world = world_virtual_new(plan_seed(r->plan), LINK_DELAY, e);
+	if (!r->faults || !r->world)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	journal_set_hook(r->journal, fault_hook, r->faults);
+	journal_set_reader(r->journal, on_event, r);
+	rng_init(&rng, plan_seed(r->plan), "run", "key");
+	rng_bytes(&rng, r->run_key, sizeof(r->run_key));
+	world_virtual_install_gnutls(r->world);
+	virtual_rnd_seed(plan_seed(r->plan));
+	if (store_vfs_register(VFS_NAME, storage_mem_storage(r->disk)))
+		return err_set(e, ERR_NOMEM, "out of memory");
+	r->vfs = true;
+	text = plan_registry(r->plan);
+	r->registry = text ? registry_parse(text, strlen(text), "registry", e) : NULL;
+	free(text);
+	return r->registry ? 0 : err_set(e, ERR_INTERNAL, "no registry");
+}
+
+static int make_carrier(struct vrig *r, struct err *e)
+{
+	struct carrier_config cc = {.profile = strcmp(plan_carrier(r->plan), "typical") == 0
+						       ? CARRIER_TYPICAL
+						       : CARRIER_IMMEDIATE,
+				    .seed = plan_seed(r->plan),
+				    .senders = plan_senders(r->plan),
+				    .run_key = r->run_key,
+				    .journal = r->journal,
+				    .status = sms_status,
+				    .deliver = sms_deliver,
+				    .ctx = r};
+
+	r->carrier = carrier_new(&cc);
+	return r->carrier ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+}
+
+static int populate(struct vrig *r, struct err *e)
+{
+	struct world_actor carrier = {"carrier", NULL, carrier_end_turn, carrier_due, r};
+	struct world_actor fleet = {"fleet", fleet_in, fleet_end_turn, fleet_due, r};
+	struct world_actor plan = {"plan", NULL, plan_end_turn, plan_due, r};
+	int rv = make_carrier(r, e);
+
+	if (!rv)
+		rv = make_fleet(r, e);
+	if (rv)
+		return rv;
+	r->carrier_id = world_virtual_add(r->world, &carrier, NULL);
+	rv = start_server(r, e);
+	if (rv)
+		return rv;
+	r->fleet_id = world_virtual_add(r->world, &fleet, has_network(r) ? NULL : &r->fleet_addr);
+	if (has_network(r)) {
+		rv = link_spec_read(json_object_get(r->json, "network"), &r->link, e);
+		if (!rv && world_virtual_bind_span(r->world, r->fleet_id, &r->fleet_addr, plan_count(r->plan), &r->link))
+			rv = err_set(e, ERR_LIMIT, "a network for more than %u devices is not possible here",
+				     65536 - FLEET_PORT);
+		if (rv)
+			return rv;
+	}
+	r->plan_id = world_virtual_add(r->world, &plan, NULL);
+	return 0;
+}
+
+static void fini(struct vrig *r)
+{
+	if (r->server)
+		server_free(r->server);
+	fleet_free(r->fleet);
+	carrier_free(r->carrier);
+	if (r->vfs)
+		store_vfs_unregister(VFS_NAME);
+	storage_mem_free(r->disk);
+	registry_free(r->registry);
+	plan_free(r->plan);
+	world_virtual_free(r->world);
+	journal_free(r->journal);
+	faults_free(r->faults);
+}
+
+static int run(struct vrig *r, struct err *e)
+{
+	struct instant at = now_of(r, NO_ACTOR);
+	int rv;
+
+	JOURNAL(r->journal, at.now, "runner", NULL, NULL, NULL, J_SCENARIO_START, JS(ID, plan_id(r->plan)),
+		JS(SEED, json_string_value(json_object_get(r->json, "seed"))), JS(RIG, "virtual"));
+	rv = plan_arm(r->plan, &at, e);
+	if (rv)
+		return rv;
+	plan_start(r->plan, &at);
+	touch(r, r->plan_id);
+	while (r->end == PLAN_RUNNING && !r->error && !journal_error(r->journal))
+		if (!world_virtual_step(r->world))
+			break;
+	if (r->error)
+		return r->error;
+	at = now_of(r, NO_ACTOR);
+	fleet_counts(r->fleet, &at);
+	JOURNAL(r->journal, at.now, "runner", NULL, NULL, NULL, J_SCENARIO_END, JS(ID, plan_id(r->plan)),
+		JS(WHY, r->end == PLAN_SETTLED ? "settled" : plan_why(r->plan)));
+	return journal_error(r->journal) ? err_set(e, ERR_IO, "nobody reads the journal") : 0;
+}
+
+int world_rig_run(json_t *plan, journal_sink *sink, void *ctx, struct err *e)
+{
+	struct vrig r = {.json = plan,
+			 .plan_id = NO_ACTOR,
+			 .fleet_id = NO_ACTOR,
+			 .carrier_id = NO_ACTOR,
+			 .server_id = NO_ACTOR,
+			 .e = e};
+	int rv = make_world(&r, sink, ctx, e);
+
+	if (!rv)
+		rv = populate(&r, e);
+	if (!rv)
+		rv = run(&r, e);
+	fini(&r);
+	return rv;
+}

@@ -1,0 +1,15 @@
+/* The verbs that quicrig's main knows. argv[0] is the verb's name; each returns an
+ * exit code of contracts.md (Verdicts). */
+#ifndef HIL_VERBS_H
+#define HIL_VERBS_H
+
+int run_main(int argc, char **argv);
+int check_main(int argc, char **argv);
+int list_verb_main(int argc, char **argv);
+int serve_main(int argc, char **argv);
+int device_main(int argc, char **argv);
+int pki_main(int argc, char **argv);
+int modems_main(int argc, char **argv);
+int doctor_main(int argc, char **argv);
+
+#endif

@@ -1,0 +1,314 @@
+/* The plan engine against a rig that only writes down what it is asked for. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hil/run/plan.h"
+
+struct log {
+	char text[4096];
+	struct plan *plan;
+	bool busy;
+};
+
+static void say(struct log *l, const char *word, unsigned index)
+{
+	size_t n = strlen(l->text);
+
+	snprintf(l->text + n, sizeof(l->text) - n, "%s%u ", word, index);
+}
+
+static void power(void *ctx, const struct instant *at, unsigned index, bool on)
+{
+	struct log *l = ctx;
+
+	say(l, on ? "on" : "off", index);
+	plan_state_changed(l->plan, at, index, on ? STATE_NP : STATE_OFF);
+}
+
+static void drop(void *ctx, const struct instant *at, unsigned index)
+{
+	(void)at;
+	say(ctx, "drop", index);
+}
+
+static void server(void *ctx, const struct instant *at, enum plan_server_do what)
+{
+	(void)at;
+	say(ctx, what == PLAN_SERVER_START ? "start" : what == PLAN_SERVER_KILL ? "kill" : "stop", 0);
+}
+
+static void operate(void *ctx, const struct instant *at, json_t *request)
+{
+	(void)at;
+	say(ctx, json_string_value(json_object_get(request, "do")), 0);
+	((struct log *)ctx)->busy = true;
+}
+
+static bool busy(void *ctx)
+{
+	return ((struct log *)ctx)->busy;
+}
+
+static int arm(void *ctx, enum plan_actor where, json_t *spec, struct err *e)
+{
+	(void)e;
+	say(ctx, json_string_value(json_object_get(spec, "on")), (unsigned)where);
+	return 0;
+}
+
+static struct instant at_s(double s)
+{
+	struct instant i = {.now = (time_ns)(s * 1e9)};
+
+	return i;
+}
+
+struct world {
+	struct log log;
+	json_t *json;
+	struct plan *plan;
+};
+
+static void open_plan(struct world *w, const char *rest)
+{
+	struct plan_rig rig = {.ctx = &w->log, .power = power, .drop = drop, .server = server, .operate = operate, .busy = busy, .arm = arm};
+	char text[4096];
+	struct err e = {0};
+	struct instant t0 = at_s(0);
+
+	memset(w, 0, sizeof(*w));
+	snprintf(text, sizeof(text),
+		 "{\"v\":1,\"id\":\"s/n\",\"seed\":\"0x5eed\",\"timeout_ns\":30000000000,"
+		 "\"modems\":{\"senders\":4,\"receivers\":2},%s}",
+		 rest);
+	w->json = json_loads(text, 0, NULL);
+	ck_assert_ptr_nonnull(w->json);
+	w->plan = plan_new(w->json, &rig, NULL, &e);
+	ck_assert_msg(w->plan != NULL, "%s", e.text);
+	w->log.plan = w->plan;
+	ck_assert_int_eq(plan_arm(w->plan, &t0, &e), 0);
+	plan_start(w->plan, &t0);
+}
+
+static void close_plan(struct world *w)
+{
+	plan_free(w->plan);
+	json_decref(w->json);
+}
+
+static enum plan_end tick(struct world *w, double s)
+{
+	struct instant at = at_s(s);
+
+	return plan_expire(w->plan, &at);
+}
+
+static void state(struct world *w, double s, unsigned i, enum state_name to)
+{
+	struct instant at = at_s(s);
+
+	plan_state_changed(w->plan, &at, i, to);
+}
+
+START_TEST(one_device_settles)
+{
+	struct world w;
+
+	open_plan(&w, "\"groups\":[{\"name\":\"A\",\"count\":1}],\"expect\":{\"final\":[{\"state\":\"PROVISIONED\"}]}");
+	ck_assert_int_eq(tick(&w, 0), PLAN_RUNNING);
+	ck_assert_str_eq(w.log.text, "on0 ");
+	state(&w, 0.1, 0, STATE_RG);
+	ck_assert_int_eq(tick(&w, 1), PLAN_RUNNING);
+	state(&w, 1, 0, STATE_PV);
+	ck_assert_int_eq(tick(&w, 1.2), PLAN_RUNNING); /* lingers */
+	ck_assert_uint_eq(plan_deadline(w.plan), (time_ns)1300 * NS_PER_MS);
+	ck_assert_int_eq(tick(&w, 1.3), PLAN_SETTLED);
+	ck_assert_uint_eq(plan_deadline(w.plan), TIME_NEVER);
+	close_plan(&w);
+}
+END_TEST
+
+START_TEST(wrong_idle_ends_at_once_and_pv_may_still_change)
+{
+	struct world w;
+
+	open_plan(&w, "\"groups\":[{\"name\":\"A\",\"count\":2}],\"expect\":{\"final\":[{\"state\":\"PROVISIONED\"}]}");
+	tick(&w, 0);
+	state(&w, 1, 0, STATE_IDLE);
+	state(&w, 1, 1, STATE_PV);
+	ck_assert_int_eq(tick(&w, 2), PLAN_SETTLED); /* IDLE never leaves by itself */
+	close_plan(&w);
+	open_plan(&w, "\"groups\":[{\"name\":\"A\",\"count\":1}],\"expect\":{\"final\":[{\"state\":\"IDLE\"}]}");
+	tick(&w, 0);
+	state(&w, 1, 0, STATE_PV);
+	ck_assert_int_eq(tick(&w, 20), PLAN_RUNNING);
+	state(&w, 21, 0, STATE_RF);
+	state(&w, 21, 0, STATE_IDLE);
+	ck_assert_int_eq(tick(&w, 22), PLAN_SETTLED);
+	close_plan(&w);
+}
+END_TEST
+
+START_TEST(timeout_says_who)
+{
+	struct world w;
+
+	open_plan(&w, "\"groups\":[{\"name\":\"A\",\"count\":2}]");
+	tick(&w, 0);
+	state(&w, 1, 0, STATE_PV);
+	ck_assert_int_eq(tick(&w, 29.9), PLAN_RUNNING);
+	ck_assert_int_eq(tick(&w, 30), PLAN_TIMEOUT);
+	ck_assert_ptr_nonnull(strstr(plan_why(w.plan), "1 of 2 devices not settled"));
+	close_plan(&w);
+}
+END_TEST
+
+START_TEST(silence_counts_from_the_last_change)
+{
+	struct world w;
+
+	open_plan(&w, "\"groups\":[{\"name\":\"A\",\"count\":1}],\"expect\":{\"idle\":[{\"silent_for_ns\":10000000000}]}");
+	tick(&w, 0);
+	state(&w, 2, 0, STATE_IDLE);
+	ck_assert_int_eq(tick(&w, 11.9), PLAN_RUNNING);
+	ck_assert_int_eq(tick(&w, 12), PLAN_SETTLED);
+	close_plan(&w);
+}
+END_TEST
+
+START_TEST(steps_walk_and_wait)
+{
+	struct world w;
+
+	open_plan(&w, "\"groups\":[{\"name\":\"A\",\"count\":2}],\"steps\":["
+		      "{\"do\":\"wait\",\"state\":\"PROVISIONED\",\"within_ns\":10000000000,\"who\":{\"group\":\"A\",\"index\":2}},"
+		      "{\"do\":\"disable\",\"who\":{\"group\":\"A\",\"index\":2}},"
+		      "{\"do\":\"sleep\",\"for_ns\":3000000000},"
+		      "{\"do\":\"power_cycle\",\"off_ns\":2000000000,\"who\":{\"group\":\"A\",\"index\":1}},"
+		      "{\"do\":\"server_restart\",\"off_ns\":1000000000}]");
+	tick(&w, 0);
+	state(&w, 1, 0, STATE_PV);
+	tick(&w, 1);
+	ck_assert_str_eq(w.log.text, "on0 on1 ");
+	state(&w, 2, 1, STATE_PV);
+	tick(&w, 2);
+	ck_assert_str_eq(w.log.text, "on0 on1 disable0 ");
+	tick(&w, 3);
+	w.log.busy = false; /* the server has said that it did */
+	tick(&w, 4);
+	tick(&w, 6.9);
+	ck_assert_str_eq(w.log.text, "on0 on1 disable0 ");
+	tick(&w, 7);
+	ck_assert_str_eq(w.log.text, "on0 on1 disable0 off0 kill0 ");
+	tick(&w, 8);
+	tick(&w, 9);
+	ck_assert_str_eq(w.log.text, "on0 on1 disable0 off0 kill0 start0 on0 ");
+	state(&w, 9.5, 0, STATE_PV);
+	ck_assert_int_eq(tick(&w, 10), PLAN_SETTLED);
+	close_plan(&w);
+}
+END_TEST
+
+START_TEST(a_wait_that_times_out_fails)
+{
+	struct world w;
+
+	open_plan(&w, "\"groups\":[{\"name\":\"A\",\"count\":3}],\"steps\":[{\"do\":\"wait\",\"state\":\"IDLE\",\"within_ns\":"
+		      "5000000000,\"source\":{\"file\":\"f.yaml\",\"line\":7,\"col\":9}}]");
+	tick(&w, 0);
+	state(&w, 1, 0, STATE_IDLE);
+	ck_assert_int_eq(tick(&w, 5), PLAN_STEP_FAILED);
+	ck_assert_str_eq(plan_why(w.plan), "f.yaml:7:9: 2 of 3 devices not in IDLE in time");
+	close_plan(&w);
+}
+END_TEST
+
+START_TEST(faults_go_to_their_rooms_and_are_followed)
+{
+	struct world w;
+	struct instant t = at_s(1);
+
+	open_plan(&w, "\"groups\":[{\"name\":\"A\",\"count\":1}],\"faults\":["
+		      "{\"name\":\"f1\",\"on\":\"sms.submitted\",\"do\":\"lose\"},"
+		      "{\"name\":\"f2\",\"on\":\"server.decision\",\"do\":\"restart\",\"args\":{\"after_ns\":2000000000},\"who\":{\"server\":true}},"
+		      "{\"name\":\"f3\",\"on\":\"tokens.written\",\"do\":\"power_cut\",\"then\":{\"after_ns\":5000000000,\"do\":\"power_on\"}},"
+		      "{\"name\":\"f4\",\"at_ns\":8000000000,\"do\":\"disable\"}]");
+	ck_assert_str_eq(w.log.text, "sms.submitted2 server.decision1 tokens.written0 ");
+	tick(&w, 0);
+	w.log.text[0] = '\0';
+	plan_server_died(w.plan, &t);
+	plan_fault_fired(w.plan, &t, "s/n:f3", plan_device(w.plan, 0)->identity.uuid);
+	tick(&w, 2.9);
+	ck_assert_str_eq(w.log.text, "");
+	tick(&w, 3);
+	ck_assert_str_eq(w.log.text, "start0 ");
+	tick(&w, 6);
+	ck_assert_str_eq(w.log.text, "start0 on0 ");
+	tick(&w, 8);
+	ck_assert_str_eq(w.log.text, "start0 on0 disable0 ");
+	close_plan(&w);
+}
+END_TEST
+
+START_TEST(a_ramp_deals_out_arrivals)
+{
+	struct world w;
+
+	/* 0/s to 100/s over 2 s: 100 devices in 2 s, half of them in sqrt(2) s */
+	open_plan(&w, "\"groups\":[{\"name\":\"A\",\"count\":120}],\"arrive\":{\"from\":0,\"to\":100,\"over_ns\":2000000000}");
+	unsigned on = 0;
+
+	tick(&w, 1.4141);
+	for (unsigned i = 0; i < 120; i++)
+		on += plan_device(w.plan, i)->entered;
+	ck_assert_uint_eq(on, 50);
+	tick(&w, 2.2);
+	on = 0;
+	for (unsigned i = 0; i < 120; i++)
+		on += plan_device(w.plan, i)->entered;
+	ck_assert_uint_eq(on, 120);
+	close_plan(&w);
+}
+END_TEST
+
+START_TEST(identities_are_their_own)
+{
+	struct world a, b;
+
+	open_plan(&a, "\"groups\":[{\"name\":\"A\",\"count\":3},{\"name\":\"B\",\"count\":1}]");
+	open_plan(&b, "\"groups\":[{\"name\":\"A\",\"count\":2},{\"name\":\"B\",\"count\":1}]");
+	ck_assert_str_eq(plan_device(a.plan, 0)->identity.uuid, plan_device(b.plan, 0)->identity.uuid);
+	/* removing A[3] moves nobody else's draws */
+	ck_assert_str_eq(plan_device(a.plan, 3)->identity.uuid, plan_device(b.plan, 2)->identity.uuid);
+	ck_assert_str_ne(plan_device(a.plan, 0)->identity.uuid, plan_device(a.plan, 1)->identity.uuid);
+	ck_assert(uuid_valid(plan_device(a.plan, 0)->identity.uuid));
+	close_plan(&a);
+	close_plan(&b);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("plan");
+	TCase *t = tcase_create("plan");
+	SRunner *r;
+	int failed;
+
+	tcase_add_test(t, one_device_settles);
+	tcase_add_test(t, wrong_idle_ends_at_once_and_pv_may_still_change);
+	tcase_add_test(t, timeout_says_who);
+	tcase_add_test(t, silence_counts_from_the_last_change);
+	tcase_add_test(t, steps_walk_and_wait);
+	tcase_add_test(t, a_wait_that_times_out_fails);
+	tcase_add_test(t, faults_go_to_their_rooms_and_are_followed);
+	tcase_add_test(t, a_ramp_deals_out_arrivals);
+	tcase_add_test(t, identities_are_their_own);
+	suite_add_tcase(s, t);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? 1 : 0;
+}
