@@ -1,0 +1,31 @@
+# The commands people type; CMake and Ninja do the work.
+.PHONY: run test bench setup build build-asan clean format
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+run: build
+	build/quicrig run scenarios/
+	build/quicrig run --rig loopback scenarios/
+
+test: build-asan
+	ctest --test-dir build-asan --output-on-failure -j2
+
+bench: build
+	build/quicrig-bench
+
+build: setup
+	@cmake --preset default >/dev/null
+	@ninja -C build
+
+build-asan: setup
+	@cmake --preset asan >/dev/null
+	@ninja -C build-asan
+
+# Installs what is missing (Debian 12); silent where nothing is.
+setup:
+	@cmake/setup.sh $(SUDO)
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+clean:
+	rm -rf build build-asan build-clang out
