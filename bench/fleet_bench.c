@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bench/gateway_stub.h"
+#include "bench/short_gateway.h"
 #include "bench/proc_stat.h"
 #include "core/hash.h"
 #include "core/pki_files.h"
@@ -30,7 +30,7 @@ struct bench {
 	struct live_actor *actor;
 	struct fleet *fleet;
 	struct journal *journal;
-	struct gateway_stub *gateway;
+	struct short_gateway *gateway;
 	struct pki pki;
 	struct registry_device *ids;
 	struct proc server;
@@ -310,7 +310,7 @@ static int set_up(struct bench *b, struct err *e)
 	if (!b->loop)
 		return e->code;
 	snprintf(path, sizeof(path), "%s/sms", b->b->dir);
-	b->gateway = gateway_stub_new(live_loop_ev(b->loop), path, on_text, b, e);
+	b->gateway = short_gateway_new(live_loop_ev(b->loop), path, on_text, b, e);
 	addr_parse("127.0.0.1:0", &any);
 	b->socket = live_socket_open(&any, false, e);
 	if (!b->gateway || !b->socket)
@@ -333,7 +333,7 @@ static void tear_down(struct bench *b)
 		live_detach(b->actor);
 	fleet_free(b->fleet);
 	live_socket_close(b->socket);
-	gateway_stub_free(b->gateway);
+	short_gateway_free(b->gateway);
 	live_loop_free(b->loop);
 	journal_free(b->journal);
 	pki_fini(&b->pki);

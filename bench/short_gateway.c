@@ -1,4 +1,4 @@
-#include "bench/gateway_stub.h"
+#include "bench/short_gateway.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 
 #include "hil/run/proc.h"
 
-struct gateway_stub {
+struct short_gateway {
 	struct ev_loop *loop;
 	ev_io accept;
 	int listener;
@@ -23,7 +23,7 @@ struct gateway_stub {
 
 static void on_line(void *ctx, char *line, size_t len)
 {
-	struct gateway_stub *g = ctx;
+	struct short_gateway *g = ctx;
 	json_t *sms = json_loadb(line, len, 0, NULL);
 	const char *id = json_string_value(json_object_get(sms, "id"));
 	const char *uuid = json_string_value(json_object_get(sms, "uuid"));
@@ -43,7 +43,7 @@ static void on_line(void *ctx, char *line, size_t len)
 
 static void on_accept(struct ev_loop *loop, ev_io *w, int events)
 {
-	struct gateway_stub *g = w->data;
+	struct short_gateway *g = w->data;
 	int fd = accept4(g->listener, NULL, NULL, SOCK_CLOEXEC);
 
 	(void)events;
@@ -53,12 +53,12 @@ static void on_accept(struct ev_loop *loop, ev_io *w, int events)
 	lines_start(&g->client, loop, fd);
 }
 
-struct gateway_stub *gateway_stub_new(struct ev_loop *loop, const char *path,
+struct short_gateway *short_gateway_new(struct ev_loop *loop, const char *path,
 				      void (*text)(void *ctx, const char *uuid, const char *text), void *ctx,
 				      struct err *e)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	struct gateway_stub *g = calloc(1, sizeof(*g));
+	struct short_gateway *g = calloc(1, sizeof(*g));
 
 	if (!g || strlen(path) >= sizeof(a.sun_path)) {
 		free(g);
@@ -84,7 +84,7 @@ struct gateway_stub *gateway_stub_new(struct ev_loop *loop, const char *path,
 	return g;
 }
 
-void gateway_stub_free(struct gateway_stub *g)
+void short_gateway_free(struct short_gateway *g)
 {
 	if (!g)
 		return;
