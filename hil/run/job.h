@@ -15,7 +15,9 @@
 struct job {
 	json_t *plan;	/* resolved (docs/plan.md); borrowed */
 	const char *id; /* suite/name */
-	struct tape *tape;
+	struct tape *tape; /* NULL: events go to `event` alone, nothing is kept (virtual rig only) */
+	/* Each event as it comes, with its line as written; may be NULL where there is a tape. */
+	void (*event)(void *ctx, struct job *job, const struct journal_event *ev, const char *line, size_t len);
 	char end[160];	   /* "settled" or why it ended otherwise */
 	char harness[300]; /* "" or what the rig itself failed at: INCONCLUSIVE */
 	bool interrupted;
@@ -23,6 +25,7 @@ struct job {
 	time_ns rig_ns;		  /* by the rig's clock */
 	void (*done)(void *ctx, struct job *job);
 	void *ctx;
+	void *asker; /* the asker's, for whoever runs many */
 	void *rig; /* the rig's own */
 };
 
@@ -34,6 +37,7 @@ struct rig_options {
 	size_t plans_n;
 	const char *libgammu_debug; /* NULL: none */
 	const struct rigfile *file; /* real modems; NULL: a built-in rig */
+	const char *program; /* what stands for quicrig-virtual beside this program; NULL: itself */
 	/* Journal lines that belong to no scenario (modem states); may be NULL. */
 	void (*line)(void *ctx, const char *line, size_t len);
 	void *ctx;

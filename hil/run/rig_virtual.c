@@ -20,6 +20,7 @@ struct rig {
 	struct rig_options o;
 	void (*ready)(void *ctx, bool ok, const char *why);
 	ev_timer later;
+	const char *program; /* beside this one */
 };
 
 struct virtual_job {
@@ -30,7 +31,8 @@ struct virtual_job {
 	struct ev_loop *loop;
 	bool eof, exited;
 	int status;
-	size_t bad_lines;
+	size_t bad_lines, events;
+	time_ns first, last;
 };
 
 static void on_ready(struct ev_loop *loop, ev_timer *w, int events)
@@ -45,11 +47,11 @@ static void on_ready(struct ev_loop *loop, ev_timer *w, int events)
 static struct rig *virtual_open(const struct rig_options *o, void (*ready)(void *, bool, const char *),
 				struct err *e)
 {
+	const char *program = o->program ? o->program : "quicrig-virtual";
 	struct rig *r;
 
-	if (access(proc_sibling("quicrig-virtual"), X_OK)) {
-		err_set(e, ERR_ENVIRONMENT,
-			"quicrig-virtual does not stand beside quicrig: build it (make build)");
+	if (access(proc_sibling(program), X_OK)) {
+		err_set(e, ERR_ENVIRONMENT, "%s does not stand beside quicrig: build it (make build)", program);
 		return NULL;
 	}
 	r = calloc(1, sizeof(*r));
@@ -58,6 +60,7 @@ static struct rig *virtual_open(const struct rig_options *o, void (*ready)(void 
 		return NULL;
 	}
 	r->o = *o;
+	r->program = program;
 	r->ready = ready;
 	ev_timer_init(&r->later, on_ready, 0., 0.);
 	r->later.data = r;
@@ -68,7 +71,6 @@ static struct rig *virtual_open(const struct rig_options *o, void (*ready)(void 
 static void finish(struct virtual_job *v)
 {
 	struct job *job = v->job;
-	size_t n = tape_count(job->tape);
 
 	ev_timer_stop(v->loop, &v->wall);
 	lines_stop(&v->lines);
@@ -83,13 +85,7 @@ static void finish(struct virtual_job *v)
 			snprintf(job->harness, sizeof(job->harness), "quicrig-virtual ended with code %d",
 				 WEXITSTATUS(v->status));
 	}
-	if (n) {
-		const struct journal_event *last = tape_at(job->tape, n - 1);
-
-		job->rig_ns = last->t - tape_at(job->tape, 0)->t;
-		if (last->kind == J_SCENARIO_END)
-			snprintf(job->end, sizeof(job->end), "%s", journal_text(last, JF_WHY));
-	}
+	job->rig_ns = v->last - v->first;
 	job->wall_s = ev_now(v->loop) - job->started_s;
 	job->rig = NULL;
 	free(v);
@@ -99,9 +95,26 @@ static void finish(struct virtual_job *v)
 static void on_line(void *ctx, char *line, size_t len)
 {
 	struct virtual_job *v = ctx;
+	struct job *job = v->job;
+	struct journal_record rec;
 
-	if (tape_line(v->job->tape, line, len, NULL))
+	if (journal_parse(line, len, &rec, NULL)) {
 		v->bad_lines++;
+		return;
+	}
+	if (!v->events++)
+		v->first = rec.ev.t;
+	v->last = rec.ev.t;
+	/* the last line: whatever stands behind it takes that back */
+	job->end[0] = '\0';
+	if (rec.ev.kind == J_SCENARIO_END)
+		snprintf(job->end, sizeof(job->end), "%s", journal_text(&rec.ev, JF_WHY));
+	if (job->event)
+		job->event(job->ctx, job, &rec.ev, line, len);
+	if (job->tape && !tape_record(job->tape, &rec))
+		return;
+	v->bad_lines += job->tape != NULL;
+	journal_record_free(&rec);
 }
 
 static void on_eof(void *ctx)
@@ -153,7 +166,7 @@ static int plan_file(json_t *plan, struct err *e)
 
 static int virtual_start(struct rig *r, struct job *job, struct err *e)
 {
-	const char *argv[] = {proc_sibling("quicrig-virtual"), NULL};
+	const char *argv[] = {proc_sibling(r->program), NULL};
 	struct virtual_job *v = calloc(1, sizeof(*v));
 	json_int_t wall = json_integer_value(json_object_get(job->plan, "wall_ns"));
 	int in = plan_file(job->plan, e), out[2], rv;

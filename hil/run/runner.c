@@ -12,11 +12,11 @@
 #include <ev.h>
 
 #include "hil/judge/coverage.h"
-#include "hil/judge/oracle.h"
 #include "hil/judge/verdict.h"
 #include "hil/language/select.h"
 #include "hil/run/folder.h"
 #include "hil/run/job.h"
+#include "hil/run/judging.h"
 #include "reports/report.h"
 #include "reports/console.h"
 #include "reports/result.h"
@@ -72,36 +72,6 @@ static unsigned weight_of(json_t *plan)
 	return weight;
 }
 
-/* ---- judging ---- */
-
-static void judge_tape(struct runner *r, struct job *job, struct scenario_result *s)
-{
-	struct oracle_options opt = {.allow_unjudged = r->o->allow_unjudged, .today = r->today};
-	struct oracle_end end = {.harness = job->harness[0] ? job->harness : NULL,
-				 .why = job->end[0] ? job->end : "the rig ended early"};
-	struct err e = {0};
-	struct oracle *o = oracle_new(job->plan, &opt, &e);
-	struct buf line;
-
-	if (!o) {
-		scenario_note(s, "cannot be judged: %s", e.text);
-		s->verdict = VERDICT_INCONCLUSIVE;
-		return;
-	}
-	buf_init(&line, 4 * JOURNAL_LINE_MAX);
-	for (size_t i = 0; i < tape_count(job->tape); i++) {
-		const struct journal_event *ev = tape_at(job->tape, i);
-
-		buf_reset(&line);
-		if (!journal_format(ev, &line))
-			oracle_line(o, line.data, line.len);
-		oracle_event(o, ev);
-	}
-	buf_fini(&line);
-	oracle_finish(o, &end, s);
-	oracle_free(o);
-}
-
 static void print_hash(const struct job *job)
 {
 	char hash[65];
@@ -120,7 +90,7 @@ static void finish_job(struct runner *r, struct job *job)
 	s = run_result_add(&r->result, job->id, &e);
 	if (!s)
 		return;
-	judge_tape(r, job, s);
+	judge_job(job, r->o->allow_unjudged, r->today, s);
 	s->wall_ns = (uint64_t)(job->wall_s * 1e9);
 	s->virtual_time = r->ops->virtual_time;
 	text_set(&s->rig, r->o->rig);

@@ -57,6 +57,17 @@ int tape_line(struct tape *t, const char *line, size_t len, struct err *e)
 	return rv;
 }
 
+int tape_record(struct tape *t, const struct journal_record *rec)
+{
+	struct journal_record *r = next(t);
+
+	if (!r)
+		return ERR_NOMEM;
+	*r = *rec;
+	t->n++;
+	return 0;
+}
+
 int tape_event(struct tape *t, const struct journal_event *ev)
 {
 	struct journal_record *r = next(t);

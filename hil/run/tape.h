@@ -17,6 +17,8 @@ void tape_free(struct tape *t);
 /* One line without its '\n'; copied. ERR_PARSE where it is no event. Names the scenario
  * `id` (may be NULL) in events that name none. */
 int tape_line(struct tape *t, const char *line, size_t len, struct err *e);
+/* Takes the record over; where it fails the record is still the caller's. */
+int tape_record(struct tape *t, const struct journal_record *rec);
 int tape_event(struct tape *t, const struct journal_event *ev);
 size_t tape_count(const struct tape *t);
 /* Sorts by (t, order of arrival). */
