@@ -10,6 +10,7 @@
 #include "core/time.h"
 #include "core/world_live.h"
 #include "hil/language/rigfile.h"
+#include "hil/run/rss.h"
 #include "hil/run/tape.h"
 
 struct job {
@@ -21,6 +22,7 @@ struct job {
 	char end[160];	   /* "settled" or why it ended otherwise */
 	char harness[300]; /* "" or what the rig itself failed at: INCONCLUSIVE */
 	bool interrupted;
+	struct rss_track rss; /* of the virtual rig's process, by virtual time */
 	double started_s, wall_s; /* real time, by the loop's clock */
 	time_ns rig_ns;		  /* by the rig's clock */
 	void (*done)(void *ctx, struct job *job);

@@ -15,6 +15,7 @@
 #include "hil/run/proc.h"
 
 #define WALL_DEFAULT_S 120.0
+#define RSS_EVERY_S    0.25
 
 struct rig {
 	struct rig_options o;
@@ -27,7 +28,7 @@ struct virtual_job {
 	struct job *job;
 	struct proc proc;
 	struct lines lines;
-	ev_timer wall;
+	ev_timer wall, rss;
 	struct ev_loop *loop;
 	bool eof, exited;
 	int status;
@@ -73,6 +74,7 @@ static void finish(struct virtual_job *v)
 	struct job *job = v->job;
 
 	ev_timer_stop(v->loop, &v->wall);
+	ev_timer_stop(v->loop, &v->rss);
 	lines_stop(&v->lines);
 	if (!job->interrupted && !job->harness[0]) {
 		if (v->bad_lines)
@@ -148,6 +150,16 @@ static void on_wall(struct ev_loop *loop, ev_timer *w, int events)
 	proc_kill(&v->proc, SIGKILL);
 }
 
+static void on_rss(struct ev_loop *loop, ev_timer *w, int events)
+{
+	struct virtual_job *v = w->data;
+
+	(void)loop;
+	(void)events;
+	if (v->last > v->first && !v->exited)
+		rss_add(&v->job->rss, v->last - v->first, rss_of(v->proc.pid));
+}
+
 static int plan_file(json_t *plan, struct err *e)
 {
 	char *text = json_dumps(plan, JSON_COMPACT);
@@ -195,7 +207,9 @@ static int virtual_start(struct rig *r, struct job *job, struct err *e)
 	}
 	lines_start(&v->lines, r->o.loop, out[0]);
 	ev_timer_init(&v->wall, on_wall, wall ? (double)wall / 1e9 : WALL_DEFAULT_S, 0.);
-	v->wall.data = v;
+	ev_timer_init(&v->rss, on_rss, RSS_EVERY_S, RSS_EVERY_S);
+	v->wall.data = v->rss.data = v;
+	ev_timer_start(r->o.loop, &v->rss);
 	ev_timer_start(r->o.loop, &v->wall);
 	job->rig = v;
 	job->started_s = ev_now(r->o.loop);

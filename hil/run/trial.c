@@ -84,6 +84,7 @@ static void finish(struct run *r)
 	*at = r->next;
 	ts->running--;
 	t->interrupted = r->job.interrupted;
+	t->rss = r->job.rss;
 	t->events = judging_events(r->judging);
 	if (!r->job.harness[0])
 		judging_sha256(r->judging, t->hash);

@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "core/err.h"
+#include "hil/run/rss.h"
 #include "hil/run/tape.h"
 #include "reports/result.h"
 
@@ -24,6 +25,7 @@ struct trial {
 	char hash[65];			/* SHA-256 of the journal; "" where the rig failed */
 	size_t events;
 	struct tape *tape; /* with `keep` */
+	struct rss_track rss; /* of the rig's process */
 	bool interrupted;  /* ended by a signal or trials_stop: no verdict to trust */
 };
 

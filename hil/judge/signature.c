@@ -1,0 +1,108 @@
+#include "hil/judge/signature.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/hash.h"
+
+#define ID_LEN_MIN 6 /* hex digits in a row that are an id and no word */
+
+/* Appends `text` with what belongs to one run only taken out: ids become '~', labels
+ * A[3] become A, numbers that are no reply code '#'. */
+static void add_plain(char *out, size_t size, const char *text)
+{
+	size_t n = strlen(out);
+
+	while (text && *text && n + 1 < size) {
+		size_t hex = strspn(text, "0123456789abcdef-"), digits = strspn(text, "0123456789");
+		bool begins = n == 0 || !isalnum((unsigned char)out[n - 1]);
+
+		if (*text == '[' && strspn(text + 1, "0123456789") && text[1 + strspn(text + 1, "0123456789")] == ']') {
+			text += strspn(text + 1, "0123456789") + 2;
+		} else if (begins && digits != hex && hex >= ID_LEN_MIN && !isalnum((unsigned char)text[hex]) &&
+			   strcspn(text, "0123456789") < hex) {
+			out[n++] = '~';
+			text += hex;
+		} else if (begins && digits && !(digits == 3 && !isalnum((unsigned char)text[3]) && text[3] != '.')) {
+			out[n++] = '#';
+			text += digits;
+			while (*text == '.' && isdigit((unsigned char)text[1]))
+				text += 1 + strspn(text + 1, "0123456789");
+		} else {
+			out[n++] = *text++;
+		}
+		out[n] = '\0';
+	}
+}
+
+static void finish(struct signature *s)
+{
+	uint8_t digest[HASH_SIZE];
+
+	hash_sha256(s->text, strlen(s->text), digest);
+	hash_hex(digest, (SIGNATURE_ID_SIZE - 1) / 2, s->id);
+}
+
+static void of_cause(const struct check_result *c, const struct cause *why, struct signature *out)
+{
+	memset(out, 0, sizeof(*out));
+	snprintf(out->text, sizeof(out->text), "%s: ", c->name ? c->name : check_kind_name(c->kind));
+	add_plain(out->text, sizeof(out->text), why->got);
+	if (why->blame != BLAME_NONE)
+		snprintf(out->text + strlen(out->text), sizeof(out->text) - strlen(out->text), " · %s",
+			 blame_name(why->blame));
+	if (why->why) {
+		snprintf(out->text + strlen(out->text), sizeof(out->text) - strlen(out->text), ": ");
+		add_plain(out->text, sizeof(out->text), why->why);
+	}
+	finish(out);
+}
+
+static unsigned weight(enum check_kind k)
+{
+	switch (k) {
+	case CHECK_INVARIANT:
+		return 4;
+	case CHECK_EXPECTATION:
+		return 3;
+	case CHECK_THRESHOLD:
+		return 2;
+	default:
+		return 1;
+	}
+}
+
+void signature_of(const struct scenario_result *s, struct signature *out)
+{
+	const struct check_result *best = NULL;
+
+	memset(out, 0, sizeof(*out));
+	for (size_t i = 0; i < s->checks_n; i++) {
+		const struct check_result *c = &s->checks[i];
+
+		if (c->status == CHECK_FAILED && c->causes_n && (!best || weight(c->kind) > weight(best->kind)))
+			best = c;
+	}
+	if (best) {
+		of_cause(best, &best->causes[0], out);
+	} else if (s->verdict == VERDICT_FAIL || s->verdict == VERDICT_INCONCLUSIVE) {
+		snprintf(out->text, sizeof(out->text), "%s: ", verdict_name(s->verdict));
+		add_plain(out->text, sizeof(out->text), s->reason);
+		finish(out);
+	}
+}
+
+bool signature_in(const struct scenario_result *s, const char *id)
+{
+	struct signature one;
+
+	for (size_t i = 0; i < s->checks_n; i++)
+		for (unsigned k = 0; s->checks[i].status == CHECK_FAILED && k < s->checks[i].causes_n; k++) {
+			of_cause(&s->checks[i], &s->checks[i].causes[k], &one);
+			if (strcmp(one.id, id) == 0)
+				return true;
+		}
+	signature_of(s, &one);
+	return strcmp(one.id, id) == 0;
+}

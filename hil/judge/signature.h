@@ -1,0 +1,26 @@
+/* What makes two failures the same one: which check failed, what was seen instead, whose
+ * doing it was. Times, places, names of devices and ids of one run stand aside, so that
+ * the same defect has one signature in every seed. */
+#ifndef HIL_JUDGE_SIGNATURE_H
+#define HIL_JUDGE_SIGNATURE_H
+
+#include <stdbool.h>
+
+#include "reports/result.h"
+
+#define SIGNATURE_TEXT_MAX 400
+#define SIGNATURE_ID_SIZE  9
+
+struct signature {
+	char id[SIGNATURE_ID_SIZE];    /* 8 hex digits; "" : nothing failed */
+	char text[SIGNATURE_TEXT_MAX]; /* for people: "final: IDLE (refused, 403) · server: …" */
+};
+
+/* Of the failure that says most: a broken invariant before an expectation, a step that
+ * timed out last (it follows from the others). "" where no check failed; a harness's
+ * failure has the signature of its reason. */
+void signature_of(const struct scenario_result *s, struct signature *out);
+/* Is it among the failures of `s`, whatever else failed with it? */
+bool signature_in(const struct scenario_result *s, const char *id);
+
+#endif
