@@ -99,7 +99,9 @@
 	X(HANDSHAKE_FAILED, "handshake.failed", "why error")                                                   \
 	X(CONN_OPEN, "conn.open", "id")                                                                        \
 	X(CONN_CLOSE, "conn.close", "id error why")                                                            \
+	X(CONN_PATH, "conn.path", "id status")        /* server: a new path of the peer: validated, failed */  \
 	X(NET_COUNT, "net.count", "sent received")                                                             \
+	X(NET_REBOUND, "net.rebound", "name")         /* seen from elsewhere from now on: port, address */     \
 	X(MODEM_STATE, "modem.state", "modem state why")                                                       \
 	X(HARNESS_LAG, "harness.lag", "lag_ns why")                                                            \
 	X(HARNESS_NOTE, "harness.note", "text count bytes")

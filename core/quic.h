@@ -70,6 +70,9 @@ struct quic_callbacks {
 			const uint8_t *data, size_t len);
 	void (*reply)(void *ctx, struct quic_conn *c, void *user, enum quic_request_status status,
 		      const uint8_t *data, size_t len);
+	/* server: the peer came from another address, and answered there, or not (RFC 9000 §8.2);
+	 * a path may be told of twice, when its size is validated too (§8.2.1). May be NULL. */
+	void (*path)(void *ctx, struct quic_conn *c, bool validated);
 };
 
 struct quic_config {

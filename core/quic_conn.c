@@ -219,6 +219,12 @@ void conn_deliver(struct quic_conn *c)
 		if (ep->cfg.on.handshake_done)
 			ep->cfg.on.handshake_done(ep->cfg.ctx, c);
 	}
+	for (; c->paths_ok && c->state != CONN_DEAD; c->paths_ok--)
+		if (ep->cfg.on.path && c->done_told)
+			ep->cfg.on.path(ep->cfg.ctx, c, true);
+	for (; c->paths_bad && c->state != CONN_DEAD; c->paths_bad--)
+		if (ep->cfg.on.path && c->done_told)
+			ep->cfg.on.path(ep->cfg.ctx, c, false);
 	while (c->state != CONN_DEAD && (s = TAILQ_FIRST(&c->ended)))
 		stream_tell(s);
 }

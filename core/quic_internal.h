@@ -96,6 +96,7 @@ struct quic_conn {
 	bool counted;		    /* in ep->live */
 	bool half_open;		    /* in ep->half_open */
 	bool done_noted, done_told; /* handshake done */
+	unsigned paths_ok, paths_bad; /* validations that ended, not yet told */
 	bool reset_seen;	    /* stateless reset */
 	bool silent;		    /* nothing may ever leave again after the close */
 	bool dirty;

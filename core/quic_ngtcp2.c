@@ -22,6 +22,20 @@ static int on_path_challenge(ngtcp2_conn *qc, uint8_t *data, void *user_data)
 	return 0;
 }
 
+static int on_path(ngtcp2_conn *qc, uint32_t flags, const ngtcp2_path *path, ngtcp2_path_validation_result res,
+		   void *user_data)
+{
+	struct quic_conn *c = user_data;
+
+	(void)qc;
+	(void)flags;
+	(void)path;
+	/* an aborted one was overtaken by another path, which is told of in its turn */
+	c->paths_ok += res == NGTCP2_PATH_VALIDATION_RESULT_SUCCESS;
+	c->paths_bad += res == NGTCP2_PATH_VALIDATION_RESULT_FAILURE;
+	return 0;
+}
+
 static int on_new_cid(ngtcp2_conn *qc, ngtcp2_cid *cid, uint8_t *token, size_t len, void *user_data)
 {
 	struct quic_conn *c = user_data;
@@ -199,6 +213,7 @@ const ngtcp2_callbacks quic_server_callbacks = {
 	.update_key = ngtcp2_crypto_update_key_cb,
 	.delete_crypto_aead_ctx = ngtcp2_crypto_delete_crypto_aead_ctx_cb,
 	.delete_crypto_cipher_ctx = ngtcp2_crypto_delete_crypto_cipher_ctx_cb,
+	.path_validation = on_path,
 	.get_path_challenge_data = on_path_challenge,
 	.version_negotiation = ngtcp2_crypto_version_negotiation_cb,
 };

@@ -23,6 +23,15 @@ static void on_handshake(void *ctx, struct quic_conn *q)
 	SERVER_EVENT(s, J_CONN_OPEN, JS(ID, c->id));
 }
 
+static void on_path(void *ctx, struct quic_conn *q, bool validated)
+{
+	struct server *s = ctx;
+	struct conn *c = quic_conn_user(q);
+
+	if (c)
+		SERVER_EVENT(s, J_CONN_PATH, JS(ID, c->id), JS(STATUS, validated ? "validated" : "failed"));
+}
+
 void server_conn_free(struct conn *c)
 {
 	peer_gone(&c->peer);
@@ -111,6 +120,7 @@ static void on_request(void *ctx, struct quic_conn *q, int64_t stream, enum quic
 
 const struct quic_callbacks server_quic_callbacks = {
 	.handshake_done = on_handshake,
+	.path = on_path,
 	.closed = on_closed,
 	.request = on_request,
 };

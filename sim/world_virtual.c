@@ -11,8 +11,10 @@
 
 #include "core/heap.h"
 #include "core/rng.h"
+#include "sim/nat.h"
 
 #define DATAGRAM_MAX    65535
+#define DATAGRAM_USUAL  1536 /* room in every event, so that it can carry another one later */
 #define ADDRS_MAX       256
 /* Turns of one actor at one instant until the clock is helped on: a deadline that
  * stays in the past must not stop time. */
@@ -21,6 +23,8 @@
 
 struct event {
 	struct heap_node node;
+	SLIST_ENTRY(event) spare;
+	size_t room;
 	world_virtual_fn *fn; /* NULL: a datagram */
 	void *ctx;
 	struct addr from, to;
@@ -39,8 +43,9 @@ struct actor {
 struct binding {
 	struct addr addr;
 	int actor; /* -1: nobody */
-	unsigned span;      /* ports from addr's on; 1: that one alone */
-	struct link *links; /* owned, one a port; NULL: a perfect link */
+	unsigned ports;     /* from addr's on; 1: that one alone */
+	struct world_span span;
+	struct nat *nat; /* owned; NULL: no links, a perfect way */
 };
 
 struct source {
@@ -58,6 +63,7 @@ struct world_virtual {
 	struct binding bindings[ADDRS_MAX];
 	unsigned bindings_n;
 	SLIST_HEAD(, source) sources;
+	SLIST_HEAD(, event) spare;
 	struct dgram_sink sink; /* see self_of */
 	uint8_t burst[DATAGRAM_MAX + 1];
 	int current; /* whose clock GnuTLS sees; -1: nobody's */
@@ -89,7 +95,7 @@ static bool binding_has(const struct binding *b, const struct addr *a, unsigned 
 	/* sin_port and sin6_port stand at one place */
 	port = ntohs(a->u.in.sin_port);
 	base = ntohs(b->addr.u.in.sin_port);
-	if (port < base || port - base >= b->span)
+	if (port < base || port - base >= b->ports)
 		return false;
 	first.u.in.sin_port = b->addr.u.in.sin_port;
 	*which = port - base;
@@ -106,33 +112,63 @@ static struct binding *binding_of(struct world_virtual *w, const struct addr *a)
 	return NULL;
 }
 
-/* The link that lies between two addresses; NULL: none. */
-static struct link *link_between(struct world_virtual *w, const struct addr *from, const struct addr *to,
-				 enum link_direction *d)
+/* The binding whose link lies between two addresses; NULL: none. Which of its ports, and
+ * which way it goes: out. */
+static struct binding *link_between(struct world_virtual *w, const struct addr *from, const struct addr *to,
+				    unsigned *which, enum link_direction *d)
 {
-	unsigned which;
-
 	for (unsigned i = 0; i < w->bindings_n; i++) {
-		if (!w->bindings[i].links)
+		struct binding *b = &w->bindings[i];
+		int inside;
+
+		if (!b->nat)
 			continue;
 		*d = LINK_UP;
-		if (binding_has(&w->bindings[i], from, &which))
-			return &w->bindings[i].links[which];
+		if (binding_has(b, from, which))
+			return b;
 		*d = LINK_DOWN;
-		if (binding_has(&w->bindings[i], to, &which))
-			return &w->bindings[i].links[which];
+		inside = nat_inside(b->nat, to);
+		if (inside >= 0) {
+			*which = (unsigned)inside;
+			return b;
+		}
 	}
 	return NULL;
+}
+
+static struct event *event_new(struct world_virtual *w, size_t len)
+{
+	struct event *ev = SLIST_FIRST(&w->spare);
+
+	if (ev && len <= ev->room) {
+		SLIST_REMOVE_HEAD(&w->spare, spare);
+		len = ev->room;
+	} else {
+		len = len > DATAGRAM_USUAL ? len : DATAGRAM_USUAL;
+		ev = malloc(sizeof(*ev) + len);
+	}
+	if (!ev)
+		return NULL;
+	memset(ev, 0, sizeof(*ev));
+	ev->room = len;
+	return ev;
+}
+
+static void event_free(struct world_virtual *w, struct event *ev)
+{
+	if (ev->room == DATAGRAM_USUAL)
+		SLIST_INSERT_HEAD(&w->spare, ev, spare);
+	else
+		free(ev);
 }
 
 static void arrive(struct world_virtual *w, const struct addr *from, const struct addr *to, unsigned ecn,
 		   const uint8_t *data, size_t len, const struct link_copy *c)
 {
-	struct event *ev = malloc(sizeof(*ev) + len);
+	struct event *ev = event_new(w, len);
 
 	if (!ev)
 		return; /* a network may lose */
-	memset(ev, 0, sizeof(*ev));
 	ev->from = *from;
 	ev->to = *to;
 	ev->ecn = ecn;
@@ -141,21 +177,45 @@ static void arrive(struct world_virtual *w, const struct addr *from, const struc
 	if (c->flip)
 		ev->data[c->where] ^= c->flip;
 	if (heap_set(&w->events, &ev->node, c->at))
-		free(ev);
+		event_free(w, ev);
+}
+
+static void rebind(struct world_virtual *w, struct binding *b, unsigned which, enum link_rebind what)
+{
+	struct instant at = world_virtual_now(w, -1);
+
+	if (nat_rebind(b->nat, which, what == LINK_NEW_ADDRESS))
+		return; /* a NAT without ports goes on with the one that there is */
+	if (b->span.rebound)
+		b->span.rebound(b->span.ctx, &at, which, what);
 }
 
 static void carry(struct world_virtual *w, const struct addr *from, const struct addr *to, unsigned ecn,
 		  const uint8_t *data, size_t len)
 {
 	struct link_fate fate = {.copies = 1, .copy = {{.at = time_add(w->now, w->delay)}}};
+	struct addr seen_from = *from, lives_at = *to;
 	enum link_direction d;
-	struct link *l = link_between(w, from, to, &d);
+	unsigned which;
+	struct binding *b = link_between(w, from, to, &which, &d);
 
-	if (l)
-		link_pass(l, d, w->now, len, &fate);
+	if (b) {
+		link_pass(&b->span.links[which], d, w->now, data, len, &fate);
+		if (fate.rebind != LINK_STAYS)
+			rebind(w, b, which, fate.rebind);
+		if (d == LINK_UP) {
+			seen_from = *nat_outside(b->nat, which);
+		} else {
+			lives_at = b->addr;
+			lives_at.u.in.sin_port = htons((uint16_t)(ntohs(b->addr.u.in.sin_port) + which));
+		}
+	} else if ((b = binding_of(w, to)) && b->nat) {
+		/* what it was seen as once, and is not any more */
+		fate.copies = 0;
+	}
 	w->lost += fate.copies == 0;
 	for (unsigned i = 0; i < fate.copies; i++)
-		arrive(w, from, to, ecn, data, len, &fate.copy[i]);
+		arrive(w, &seen_from, &lives_at, ecn, data, len, &fate.copy[i]);
 }
 
 static void sink_send(struct dgram_sink *sink, void *owner, const struct addr *local, const struct addr *remote,
@@ -188,6 +248,7 @@ struct world_virtual *world_virtual_new(uint64_t seed, time_ns link_delay, struc
 	w->current = -1;
 	heap_init(&w->events);
 	SLIST_INIT(&w->sources);
+	SLIST_INIT(&w->spare);
 	return w;
 }
 
@@ -204,8 +265,14 @@ void world_virtual_free(struct world_virtual *w)
 		free(HEAP_ENTRY(n, struct event, node));
 	}
 	heap_fini(&w->events);
+	while (!SLIST_EMPTY(&w->spare)) {
+		struct event *ev = SLIST_FIRST(&w->spare);
+
+		SLIST_REMOVE_HEAD(&w->spare, spare);
+		free(ev);
+	}
 	for (unsigned i = 0; i < w->bindings_n; i++)
-		free(w->bindings[i].links);
+		nat_free(w->bindings[i].nat);
 	while (!SLIST_EMPTY(&w->sources)) {
 		struct source *s = SLIST_FIRST(&w->sources);
 
@@ -250,33 +317,29 @@ int world_virtual_bind(struct world_virtual *w, int actor, const struct addr *ad
 		return ERR_LIMIT;
 	if (!b)
 		b = &w->bindings[w->bindings_n++];
-	free(b->links);
-	*b = (struct binding){.addr = *addr, .actor = actor, .span = 1};
+	nat_free(b->nat);
+	*b = (struct binding){.addr = *addr, .actor = actor, .ports = 1};
 	return 0;
 }
 
-int world_virtual_bind_span(struct world_virtual *w, int actor, const struct addr *base, unsigned span,
-			    const struct link_spec *spec)
+int world_virtual_bind_span(struct world_virtual *w, int actor, const struct world_span *s)
 {
-	struct link *links = calloc(span, sizeof(*links));
 	struct binding *b;
-	char name[32];
+	struct nat *nat;
 	int rv;
 
-	if (!links)
-		return ERR_NOMEM;
-	rv = ntohs(base->u.in.sin_port) + span > 65536 ? ERR_LIMIT : world_virtual_bind(w, actor, base);
+	if (s->base.u.sa.sa_family != AF_INET || ntohs(s->base.u.in.sin_port) + s->ports > 65536)
+		return ERR_LIMIT;
+	nat = nat_new(&s->base, s->ports);
+	rv = nat ? world_virtual_bind(w, actor, &s->base) : ERR_NOMEM;
 	if (rv) {
-		free(links);
+		nat_free(nat);
 		return rv;
 	}
-	for (unsigned i = 0; i < span; i++) {
-		snprintf(name, sizeof(name), "link[%u]", i);
-		link_init(&links[i], spec, w->seed, name);
-	}
-	b = binding_of(w, base);
-	b->span = span;
-	b->links = links;
+	b = binding_of(w, &s->base);
+	b->ports = s->ports;
+	b->span = *s;
+	b->nat = nat;
 	return 0;
 }
 
@@ -300,14 +363,14 @@ void world_virtual_clock(struct world_virtual *w, int actor, int64_t offset_ms)
 
 int world_virtual_at(struct world_virtual *w, time_ns time, world_virtual_fn *fn, void *ctx)
 {
-	struct event *ev = calloc(1, sizeof(*ev));
+	struct event *ev = event_new(w, 0);
 
 	if (!ev)
 		return ERR_NOMEM;
 	ev->fn = fn;
 	ev->ctx = ctx;
 	if (heap_set(&w->events, &ev->node, time > w->now ? time : w->now)) {
-		free(ev);
+		event_free(w, ev);
 		return ERR_NOMEM;
 	}
 	return 0;
@@ -413,7 +476,7 @@ static void run_next(struct world_virtual *w, time_ns time, int who)
 
 		heap_remove(&w->events, &ev->node);
 		run_event(w, ev);
-		free(ev);
+		event_free(w, ev);
 		return;
 	}
 	turn(w, who);

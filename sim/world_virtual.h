@@ -38,11 +38,18 @@ void world_virtual_free(struct world_virtual *w);
 int world_virtual_add(struct world_virtual *w, const struct world_actor *a, const struct addr *addr);
 /* One more address for it (a rebound port). ERR_LIMIT. */
 int world_virtual_bind(struct world_virtual *w, int actor, const struct addr *addr);
-/* `span` addresses for it: those of `base` and of the span − 1 ports above it, one a
- * device. What goes to or comes from one of them passes a link of its own, drawn by the
- * world's seed and the port's place in the span. `spec` is borrowed. ERR_LIMIT, ERR_NOMEM. */
-int world_virtual_bind_span(struct world_virtual *w, int actor, const struct addr *base, unsigned span,
-			    const struct link_spec *spec);
+/* Many addresses of one actor, one a device: `ports` of them from `base` on. What goes to
+ * or comes from one of them passes its link, behind which a NAT stands. */
+struct world_span {
+	struct addr base; /* IPv4 */
+	unsigned ports;
+	struct link *links; /* [ports], made; borrowed for the world's life */
+	/* port base + `which` is seen from elsewhere from now on; may be NULL */
+	void (*rebound)(void *ctx, const struct instant *at, unsigned which, enum link_rebind what);
+	void *ctx;
+};
+/* ERR_LIMIT, ERR_NOMEM. */
+int world_virtual_bind_span(struct world_virtual *w, int actor, const struct world_span *s);
 /* Gone: what is on its way to it will be dropped on arrival. Not from within its own calls. */
 void world_virtual_remove(struct world_virtual *w, int actor);
 /* Gives it a turn at this instant: after a call into it from outside. */

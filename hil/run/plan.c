@@ -173,6 +173,11 @@ const struct plan_device *plan_device(const struct plan *p, unsigned index)
 	return &p->devices[index];
 }
 
+unsigned plan_groups(const struct plan *p)
+{
+	return p->groups_n;
+}
+
 const char *plan_group(const struct plan *p, unsigned group)
 {
 	return p->groups[group];

@@ -17,7 +17,15 @@
 
 enum plan_actor { PLAN_FLEET, PLAN_SERVER, PLAN_CARRIER, PLAN_POOL, PLAN_ACTORS };
 enum plan_server_do { PLAN_SERVER_KILL, PLAN_SERVER_STOP, PLAN_SERVER_START };
+enum plan_net_do { PLAN_NET_BLACKHOLE, PLAN_NET_DROP, PLAN_NET_REBIND_PORT, PLAN_NET_REBIND_ADDRESS };
 enum plan_end { PLAN_RUNNING, PLAN_SETTLED, PLAN_TIMEOUT, PLAN_STEP_FAILED };
+
+/* What befalls a device's link. */
+struct plan_net {
+	enum plan_net_do what;
+	time_ns length;	   /* of a blackhole */
+	uint64_t up, down; /* of a drop: bit k is the (k + 1)-th datagram from now on */
+};
 
 /* What a plan asks of its rig. None of them may call back into the plan at once,
  * but for plan_state_changed. */
@@ -25,6 +33,7 @@ struct plan_rig {
 	void *ctx;
 	void (*power)(void *ctx, const struct instant *at, unsigned index, bool on);
 	void (*drop)(void *ctx, const struct instant *at, unsigned index);
+	void (*net)(void *ctx, const struct instant *at, unsigned index, const struct plan_net *what);
 	void (*server)(void *ctx, const struct instant *at, enum plan_server_do what);
 	/* One control line for the server (disable, enable, command, crash-at …); borrowed. */
 	void (*operate)(void *ctx, const struct instant *at, json_t *request);
@@ -73,7 +82,12 @@ const char *const *plan_known_senders(const struct plan *p);
 const char *plan_carrier(const struct plan *p);
 unsigned plan_count(const struct plan *p);
 const struct plan_device *plan_device(const struct plan *p, unsigned index);
+unsigned plan_groups(const struct plan *p);
 const char *plan_group(const struct plan *p, unsigned group);
+/* The `network` of a group: its own, or the scenario's; NULL: neither. Borrowed. */
+json_t *plan_network(const struct plan *p, unsigned group);
+/* Does anything stand between devices and server: a network, or a fault or step on one? */
+bool plan_wants_links(const struct plan *p);
 /* The registry file's text for the devices that the server knows; caller frees. */
 char *plan_registry(const struct plan *p);
 

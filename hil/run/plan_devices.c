@@ -238,3 +238,37 @@ json_t *plan_uuids(struct plan *p, json_t *who)
 	plan_each(p, who, add_uuid, list);
 	return list;
 }
+
+/* ---- the network ---- */
+
+json_t *plan_network(const struct plan *p, unsigned group)
+{
+	json_t *own = json_object_get(json_array_get(json_object_get(p->json, "groups"), group), "network");
+
+	return own ? own : json_object_get(p->json, "network");
+}
+
+static bool any_net_action(json_t *list)
+{
+	enum plan_net_do what;
+	size_t i;
+	json_t *one;
+
+	json_array_foreach(list, i, one)
+	{
+		const char *then = json_string_value(json_object_get(json_object_get(one, "then"), "do"));
+
+		if (plan_net_action(json_string_value(json_object_get(one, "do")), &what) ||
+		    (then && plan_net_action(then, &what)))
+			return true;
+	}
+	return false;
+}
+
+bool plan_wants_links(const struct plan *p)
+{
+	for (unsigned g = 0; g < p->groups_n; g++)
+		if (plan_network(p, g))
+			return true;
+	return any_net_action(json_object_get(p->json, "faults")) || any_net_action(p->steps);
+}

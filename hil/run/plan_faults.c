@@ -182,6 +182,7 @@ static void follow(struct plan *p, const struct instant *at, json_t *fault, int 
 	const char *what = json_string_value(json_object_get(fault, "do"));
 	json_t *then = json_object_get(fault, "then"), *args = json_object_get(fault, "args");
 	struct plan_later l = {.at = at->now, .who = json_object_get(fault, "who"), .index = index};
+	enum plan_net_do net;
 
 	if (strcmp(what, "restart") == 0) {
 		l.what = "server_start";
@@ -190,6 +191,12 @@ static void follow(struct plan *p, const struct instant *at, json_t *fault, int 
 	} else if (strcmp(what, "power_cycle") == 0) {
 		l.what = "power_on";
 		l.at += (time_ns)json_integer_value(json_object_get(args, "off_ns"));
+		plan_later_add(p, &l);
+	} else if (plan_net_action(what, &net)) {
+		/* no actor holds a link: the rig that carries the event's effects does */
+		l.what = what;
+		l.args = args;
+		l.at += (time_ns)json_integer_value(json_object_get(args, "after_ns"));
 		plan_later_add(p, &l);
 	}
 	if (!then)
@@ -264,11 +271,55 @@ static void operate(struct plan *p, const struct act *a, unsigned index)
 	json_decref(req);
 }
 
+bool plan_net_action(const char *name, enum plan_net_do *what)
+{
+	static const char *const names[] = {[PLAN_NET_BLACKHOLE] = "blackhole",
+					    [PLAN_NET_DROP] = "drop",
+					    [PLAN_NET_REBIND_PORT] = "rebind_port",
+					    [PLAN_NET_REBIND_ADDRESS] = "rebind_address"};
+
+	for (size_t i = 0; name && i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(names[i], name) == 0) {
+			*what = (enum plan_net_do)i;
+			return true;
+		}
+	return false;
+}
+
+static uint64_t mask_of(json_t *numbers)
+{
+	uint64_t mask = 0;
+	size_t i;
+	json_t *n;
+
+	json_array_foreach(numbers, i, n) {
+		json_int_t k = json_integer_value(n);
+
+		if (k >= 1 && k <= 64)
+			mask |= UINT64_C(1) << (k - 1);
+	}
+	return mask;
+}
+
+static void act_net(struct plan *p, unsigned index, const struct act *a, enum plan_net_do what)
+{
+	struct plan_net net = {.what = what,
+			       .length = (time_ns)json_integer_value(json_object_get(a->args, "length_ns")),
+			       .up = mask_of(json_object_get(a->args, "up")),
+			       .down = mask_of(json_object_get(a->args, "down"))};
+
+	if (p->rig.net)
+		p->rig.net(p->rig.ctx, a->at, index, &net);
+}
+
 static void act_device(struct plan *p, unsigned index, void *arg)
 {
 	const struct act *a = arg;
+	enum plan_net_do net;
 
-	if (strcmp(a->what, "power_on") == 0) {
+	if (plan_net_action(a->what, &net)) {
+		act_net(p, index, a, net);
+	} else if (strcmp(a->what, "power_on") == 0) {
 		p->devices[index].entered = true;
 		p->rig.power(p->rig.ctx, a->at, index, true);
 	} else if (strcmp(a->what, "power_off") == 0 || strcmp(a->what, "power_cut") == 0) {

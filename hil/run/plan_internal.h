@@ -77,6 +77,8 @@ int plan_arm_faults(struct plan *p, const struct instant *at, struct err *e);
 void plan_arm_timed(struct plan *p, const struct instant *at);
 int plan_later_add(struct plan *p, const struct plan_later *l);
 bool plan_later_due(struct plan *p, time_ns now, struct plan_later *out);
+/* Is it one that befalls a link? Which: out. */
+bool plan_net_action(const char *name, enum plan_net_do *what);
 /* Performs one action of a step, a timed fault or a `then`. */
 void plan_act(struct plan *p, const struct instant *at, const char *what, json_t *args, json_t *who,
 	      int index);

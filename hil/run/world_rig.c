@@ -6,6 +6,7 @@
 
 #include "core/fault.h"
 #include "core/rng.h"
+#include "hil/run/links.h"
 #include "hil/run/plan.h"
 #include "hil/run/virtual_pki.h"
 #include "server/server.h"
@@ -35,7 +36,7 @@ struct vrig {
 	struct server *server;
 	struct storage_mem *disk; /* the server's */
 	struct registry *registry;
-	struct link_spec link;
+	struct links links; /* of the devices; none: a perfect network */
 	struct pki pki;
 	uint8_t run_key[32];
 	struct addr server_addr, fleet_addr;
@@ -215,6 +216,11 @@ static void rig_drop(void *ctx, const struct instant *at, unsigned index)
 	touch(r, r->fleet_id);
 }
 
+static void rig_net(void *ctx, const struct instant *at, unsigned index, const struct plan_net *what)
+{
+	links_act(&((struct vrig *)ctx)->links, at->now, index, what);
+}
+
 static void rig_server(void *ctx, const struct instant *at, enum plan_server_do what)
 {
 	struct vrig *r = ctx;
@@ -328,11 +334,6 @@ static int add_devices(struct vrig *r, struct err *e)
 	return 0;
 }
 
-static bool has_network(const struct vrig *r)
-{
-	return json_is_object(json_object_get(r->json, "network"));
-}
-
 static int make_fleet(struct vrig *r, struct err *e)
 {
 	const char *keys[] = {r->pki.token_public, NULL};
@@ -343,7 +344,7 @@ static int make_fleet(struct vrig *r, struct err *e)
 				  .server_keys = keys,
 				  .local = r->fleet_addr,
 				  .server = r->server_addr,
-				  .port_each = has_network(r),
+				  .port_each = r->links.n > 0,
 				  .settings = *plan_settings(r->plan),
 				  .seed = plan_seed(r->plan),
 				  .run_key = r->run_key,
@@ -375,6 +376,7 @@ static int make_world(struct vrig *r, journal_sink *sink, void *ctx, struct err 
 {
 	static const struct plan_rig rig = {.power = rig_power,
 					    .drop = rig_drop,
+					    .net = rig_net,
 					    .server = rig_server,
 					    .operate = rig_operate,
 					    .arm = rig_arm};
@@ -430,13 +432,36 @@ static int make_carrier(struct vrig *r, struct err *e)
 	return r->carrier ? 0 : err_set(e, ERR_NOMEM, "out of memory");
 }
 
+static void rebound(void *ctx, const struct instant *at, unsigned which, enum link_rebind what)
+{
+	struct vrig *r = ctx;
+	const struct plan_device *d = plan_device(r->plan, which);
+
+	JOURNAL(r->journal, at->now, d->label, d->identity.uuid, NULL, NULL, J_NET_REBOUND,
+		JS(NAME, links_rebind_name(what)));
+}
+
+static int place_fleet(struct vrig *r, struct err *e)
+{
+	struct world_actor fleet = {"fleet", fleet_in, fleet_end_turn, fleet_due, r};
+	struct world_span span = {r->fleet_addr, r->links.n, r->links.v, rebound, r};
+
+	r->fleet_id = world_virtual_add(r->world, &fleet, r->links.n ? NULL : &r->fleet_addr);
+	if (r->links.n && world_virtual_bind_span(r->world, r->fleet_id, &span))
+		return err_set(e, ERR_LIMIT, "a network for more than %u devices is not possible here",
+			       65536 - FLEET_PORT);
+	links_start(&r->links, now_of(r, NO_ACTOR).now);
+	return 0;
+}
+
 static int populate(struct vrig *r, struct err *e)
 {
 	struct world_actor carrier = {"carrier", NULL, carrier_end_turn, carrier_due, r};
-	struct world_actor fleet = {"fleet", fleet_in, fleet_end_turn, fleet_due, r};
 	struct world_actor plan = {"plan", NULL, plan_end_turn, plan_due, r};
 	int rv = make_carrier(r, e);
 
+	if (!rv)
+		rv = links_make(&r->links, r->plan, e);
 	if (!rv)
 		rv = make_fleet(r, e);
 	if (rv)
@@ -445,15 +470,9 @@ static int populate(struct vrig *r, struct err *e)
 	rv = start_server(r, e);
 	if (rv)
 		return rv;
-	r->fleet_id = world_virtual_add(r->world, &fleet, has_network(r) ? NULL : &r->fleet_addr);
-	if (has_network(r)) {
-		rv = link_spec_read(json_object_get(r->json, "network"), &r->link, e);
-		if (!rv && world_virtual_bind_span(r->world, r->fleet_id, &r->fleet_addr, plan_count(r->plan), &r->link))
-			rv = err_set(e, ERR_LIMIT, "a network for more than %u devices is not possible here",
-				     65536 - FLEET_PORT);
-		if (rv)
-			return rv;
-	}
+	rv = place_fleet(r, e);
+	if (rv)
+		return rv;
 	r->plan_id = world_virtual_add(r->world, &plan, NULL);
 	return 0;
 }
@@ -470,6 +489,7 @@ static void fini(struct vrig *r)
 	registry_free(r->registry);
 	plan_free(r->plan);
 	world_virtual_free(r->world);
+	links_free(&r->links);
 	journal_free(r->journal);
 	faults_free(r->faults);
 }

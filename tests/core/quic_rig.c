@@ -226,6 +226,15 @@ static void server_request(void *ctx, struct quic_conn *c, int64_t stream, enum 
 		quic_respond(c, stream, data, len);
 }
 
+static void server_path(void *ctx, struct quic_conn *c, bool validated)
+{
+	struct rig *r = ctx;
+
+	r->last_conn = c;
+	r->paths += validated;
+	r->paths_failed += !validated;
+}
+
 void rig_init(struct rig *r)
 {
 	memset(r, 0, sizeof(*r));
@@ -254,7 +263,7 @@ void rig_init(struct rig *r)
 		.server = true,
 		.secret = &r->secret,
 		.ctx = r,
-		.on = {server_done, server_closed, server_request, NULL},
+		.on = {server_done, server_closed, server_request, NULL, server_path},
 		.idle_timeout = 30 * NS_PER_S,
 		.handshake_timeout = 10 * NS_PER_S,
 		.fin_timeout = 5 * NS_PER_S,

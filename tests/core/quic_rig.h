@@ -62,7 +62,7 @@ struct rig {
 
 	/* what the server saw */
 	enum rig_answer answer;
-	int requests, too_large, too_slow, resets, server_done, server_closed;
+	int requests, too_large, too_slow, resets, server_done, server_closed, paths, paths_failed;
 	enum quic_close_why server_why;
 	uint64_t server_error;
 	struct quic_conn *last_conn;

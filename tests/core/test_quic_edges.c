@@ -490,19 +490,25 @@ END_TEST
 START_TEST(rebinding)
 {
 	struct rig_client *c;
+	int told;
 
 	rig_start(&rig);
 	c = rig_connect(&rig, NAME);
 	rig_request(c, "a", 1);
 	ck_assert(rig_until(&rig, &c->replies, 1));
 	rig_run(&rig, NS_PER_S);
+	ck_assert_int_eq(rig.paths, 0);
 	addr_parse("127.0.0.1:41000", &rig.client_addr);
 	ck_assert_int_eq(quic_rebind(c->conn, &rig.at, &rig.client_addr), 0);
 	rig_request(c, "b", 1);
 	ck_assert(rig_until(&rig, &c->replies, 2));
 	rig_run(&rig, 10 * NS_PER_S);
+	told = rig.paths;
+	ck_assert_int_ge(told, 1);
+	ck_assert_int_eq(rig.paths_failed, 0);
 	rig_request(c, "c", 1);
 	ck_assert(rig_until(&rig, &c->replies, 3));
+	ck_assert_int_eq(rig.paths, told); /* who stays where it is is not asked again */
 	ck_assert_int_eq(c->closed, 0);
 	ck_assert(addr_equal(quic_conn_remote(rig.last_conn), &rig.client_addr));
 	free(c);

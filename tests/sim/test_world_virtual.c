@@ -192,6 +192,137 @@ START_TEST(clocks_and_secrets)
 }
 END_TEST
 
+/* Who speaks from one address of a span is seen from another once its NAT forgot it, and
+ * what goes to the old one is lost. */
+struct behind {
+	struct addr own, server, seen; /* seen: by the server, last */
+	char got[64];
+	unsigned send;
+	bool to_old, server_speaks;
+	char rebound[32];
+};
+
+static void inside_in(void *ctx, const struct instant *at, const struct addr *local, const struct addr *remote,
+		      unsigned ecn, const uint8_t *data, size_t len)
+{
+	struct behind *b = ctx;
+
+	(void)at;
+	(void)ecn;
+	ck_assert(addr_equal(local, &b->own)); /* it never hears of it */
+	ck_assert(addr_equal(remote, &b->server));
+	strncat(b->got, (const char *)data, len);
+}
+
+static void inside_turn(void *ctx, const struct instant *at, struct dgram_sink *sink)
+{
+	struct behind *b = ctx;
+
+	(void)at;
+	for (; b->send; b->send--) {
+		memcpy(sink->space(sink, 1), "u", 1);
+		sink->send(sink, NULL, &b->own, &b->server, 1, 0, 0);
+	}
+}
+
+static void outside_in(void *ctx, const struct instant *at, const struct addr *local, const struct addr *remote,
+		       unsigned ecn, const uint8_t *data, size_t len)
+{
+	struct behind *b = ctx;
+
+	(void)at;
+	(void)local;
+	(void)ecn;
+	(void)data;
+	(void)len;
+	b->seen = *remote;
+}
+
+static void outside_turn(void *ctx, const struct instant *at, struct dgram_sink *sink)
+{
+	struct behind *b = ctx;
+
+	(void)at;
+	if (!b->server_speaks)
+		return;
+	b->server_speaks = false;
+	memcpy(sink->space(sink, 1), "d", 1);
+	sink->send(sink, NULL, &b->server, b->to_old ? &b->own : &b->seen, 1, 0, 0);
+}
+
+static void on_rebound(void *ctx, const struct instant *at, unsigned which, enum link_rebind what)
+{
+	struct behind *b = ctx;
+
+	(void)at;
+	snprintf(b->rebound, sizeof(b->rebound), "%u:%d", which, (int)what);
+}
+
+START_TEST(behind_a_nat)
+{
+	struct world_virtual *w = world_virtual_new(1, 0, NULL);
+	struct link_spec spec = {0};
+	struct link links[3];
+	struct behind b = {.send = 1};
+	struct world_actor in = {"in", inside_in, inside_turn, NULL, &b}, out = {"out", outside_in, outside_turn, NULL, &b};
+	struct world_span span = {.ports = 3, .links = links, .rebound = on_rebound, .ctx = &b};
+	int inside, outside;
+
+	addr_parse("127.0.0.1:30000", &span.base);
+	addr_parse("127.0.0.1:30001", &b.own);
+	addr_parse("127.0.0.1:20190", &b.server);
+	for (int i = 0; i < 3; i++)
+		link_init(&links[i], &spec, 1, "x");
+	outside = world_virtual_add(w, &out, &b.server);
+	inside = world_virtual_add(w, &in, NULL);
+	ck_assert_int_eq(world_virtual_bind_span(w, inside, &span), 0);
+	while (world_virtual_step(w))
+		;
+	ck_assert(addr_equal(&b.seen, &b.own));
+
+	link_rebind(&links[1], LINK_NEW_PORT);
+	b.server_speaks = true;
+	world_virtual_touch(w, outside);
+	while (world_virtual_step(w))
+		;
+	ck_assert_str_eq(b.got, ""); /* the mapping is gone already */
+	b.send = 1;
+	world_virtual_touch(w, inside);
+	while (world_virtual_step(w))
+		;
+	ck_assert_str_eq(b.rebound, "1:1");
+	ck_assert(!addr_equal(&b.seen, &b.own));
+	b.server_speaks = true;
+	world_virtual_touch(w, outside);
+	while (world_virtual_step(w))
+		;
+	ck_assert_str_eq(b.got, "d");
+	b.server_speaks = b.to_old = true;
+	world_virtual_touch(w, outside);
+	while (world_virtual_step(w))
+		;
+	ck_assert_str_eq(b.got, "d");
+	ck_assert_uint_eq(world_virtual_lost(w), 2);
+	world_virtual_free(w);
+}
+END_TEST
+
+START_TEST(a_span_has_its_limits)
+{
+	struct world_virtual *w = world_virtual_new(1, 0, NULL);
+	struct link_spec spec = {0};
+	struct link link;
+	struct world_span span = {.ports = 2, .links = &link};
+
+	link_init(&link, &spec, 1, "x");
+	addr_parse("127.0.0.1:65535", &span.base);
+	ck_assert_int_eq(world_virtual_bind_span(w, 0, &span), ERR_LIMIT);
+	addr_parse("[::1]:1", &span.base);
+	ck_assert_int_eq(world_virtual_bind_span(w, 0, &span), ERR_LIMIT);
+	world_virtual_free(w);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("world_virtual");
@@ -204,6 +335,8 @@ int main(void)
 	tcase_add_test(t, calls_come_by_time_then_by_order);
 	tcase_add_test(t, a_stuck_deadline_does_not_stop_time);
 	tcase_add_test(t, clocks_and_secrets);
+	tcase_add_test(t, behind_a_nat);
+	tcase_add_test(t, a_span_has_its_limits);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);
