@@ -33,6 +33,17 @@ static void drop(void *ctx, const struct instant *at, unsigned index)
 	say(ctx, "drop", index);
 }
 
+static void net(void *ctx, const struct instant *at, unsigned index, const struct plan_net *what)
+{
+	static const char *const names[] = {"dark", "lose", "port", "address"};
+	struct log *l = ctx;
+	char word[80];
+
+	snprintf(word, sizeof(word), "%s@%g/%g/%llx/%llx:", names[what->what], (double)at->now / 1e9,
+		 (double)what->length / 1e9, (unsigned long long)what->up, (unsigned long long)what->down);
+	say(l, word, index);
+}
+
 static void server(void *ctx, const struct instant *at, enum plan_server_do what)
 {
 	(void)at;
@@ -73,7 +84,7 @@ struct world {
 
 static void open_plan(struct world *w, const char *rest)
 {
-	struct plan_rig rig = {.ctx = &w->log, .power = power, .drop = drop, .server = server, .operate = operate, .busy = busy, .arm = arm};
+	struct plan_rig rig = {.ctx = &w->log, .power = power, .drop = drop, .net = net, .server = server, .operate = operate, .busy = busy, .arm = arm};
 	char text[4096];
 	struct err e = {0};
 	struct instant t0 = at_s(0);
@@ -289,6 +300,53 @@ START_TEST(identities_are_their_own)
 }
 END_TEST
 
+START_TEST(a_network_is_the_group_s_or_the_scenario_s)
+{
+	struct world w;
+
+	open_plan(&w, "\"groups\":[{\"name\":\"A\",\"count\":1},{\"name\":\"B\",\"count\":1,\"network\":{\"loss\":0.5}}],"
+		      "\"network\":{\"loss\":0.1}");
+	ck_assert(plan_wants_links(w.plan));
+	ck_assert_uint_eq(plan_groups(w.plan), 2);
+	ck_assert(json_real_value(json_object_get(plan_network(w.plan, 0), "loss")) < 0.2);
+	ck_assert(json_real_value(json_object_get(plan_network(w.plan, 1), "loss")) > 0.4);
+	close_plan(&w);
+	open_plan(&w, "\"groups\":[{\"name\":\"A\",\"count\":1}],\"steps\":[{\"do\":\"sleep\",\"for_ns\":1}]");
+	ck_assert(!plan_wants_links(w.plan));
+	ck_assert_ptr_null(plan_network(w.plan, 0));
+	close_plan(&w);
+}
+END_TEST
+
+/* As steps, at a time, behind an event (with the device whose it was), as a `then`. */
+START_TEST(what_befalls_links)
+{
+	struct world w;
+	struct instant at = at_s(2);
+
+	open_plan(&w, "\"groups\":[{\"name\":\"A\",\"count\":2,\"start\":\"off\"}],"
+		      "\"steps\":[{\"do\":\"blackhole\",\"length_ns\":2000000000,\"who\":{\"group\":\"A\",\"index\":2}},"
+		      "{\"do\":\"rebind_port\"}],"
+		      "\"faults\":[{\"name\":\"f1\",\"at_ns\":1000000000,\"do\":\"drop\",\"args\":{\"up\":[1,3],\"down\":[64]},"
+		      "\"who\":{\"group\":\"A\",\"index\":1}},"
+		      "{\"name\":\"f2\",\"on\":\"device.request\",\"do\":\"rebind_address\",\"args\":{\"after_ns\":500000000},"
+		      "\"then\":{\"after_ns\":1000000000,\"do\":\"blackhole\",\"args\":{\"length_ns\":1000000000}}}]");
+	ck_assert(plan_wants_links(w.plan));
+	w.log.text[0] = '\0';
+	tick(&w, 0);
+	ck_assert_str_eq(w.log.text, "dark@0/2/0/0:1 port@0/0/0/0:0 port@0/0/0/0:1 ");
+	w.log.text[0] = '\0';
+	tick(&w, 1);
+	ck_assert_str_eq(w.log.text, "lose@1/0/5/8000000000000000:0 ");
+	w.log.text[0] = '\0';
+	plan_fault_fired(w.plan, &at, "s/n:f2", plan_device(w.plan, 1)->identity.uuid);
+	tick(&w, 2.5);
+	tick(&w, 3);
+	ck_assert_str_eq(w.log.text, "address@2.5/0/0/0:1 dark@3/1/0/0:1 ");
+	close_plan(&w);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("plan");
@@ -305,6 +363,8 @@ int main(void)
 	tcase_add_test(t, faults_go_to_their_rooms_and_are_followed);
 	tcase_add_test(t, a_ramp_deals_out_arrivals);
 	tcase_add_test(t, identities_are_their_own);
+	tcase_add_test(t, a_network_is_the_group_s_or_the_scenario_s);
+	tcase_add_test(t, what_befalls_links);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
