@@ -14,6 +14,7 @@ struct verb {
 
 static const struct verb verbs[] = {
 	{"run", run_main, "run scenarios on a rig and judge them"},
+	{"replay", replay_main, "what was recorded once more: again, offline, lifted, against a server"},
 	{"check", check_main, "check scenario files without running them"},
 	{"list", list_verb_main, "list scenarios, the vocabulary, settings, crash points"},
 	{"serve", serve_main, "the credential server"},

@@ -27,6 +27,7 @@ static const char help[] =
 	"  --seed SEED       instead of each scenario's own, e.g. 0x5eed\n"
 	"  -j, --jobs N      scenarios at once (default: virtual 2, loopback 6)\n"
 	"  --out DIR         where runs are kept (default: out)\n"
+	"  --keep-all        a folder that replays also of each scenario that passed\n"
 	"  --wall TIME       limit of real time for the whole run, e.g. 10m\n"
 	"  --allow-unjudged  an expectation that cannot be judged does not count\n"
 	"  --require-coverage P%   fail where less of the transition table was exercised\n"
@@ -114,6 +115,9 @@ static int take(struct choice *c, int opt, const char *arg)
 		if (read_number(arg, 0, 100, &c->o.require_coverage))
 			return bad("--require-coverage is 0%%…100%%, not '%s'", arg);
 		return -1;
+	case 'k':
+		c->o.keep_all = true;
+		return -1;
 	case 'x':
 		c->o.hashes = true;
 		return -1;
@@ -140,6 +144,7 @@ static int read_options(int argc, char **argv, struct choice *c)
 						{"wall", required_argument, NULL, 'w'},
 						{"allow-unjudged", no_argument, NULL, 'u'},
 						{"require-coverage", required_argument, NULL, 'c'},
+						{"keep-all", no_argument, NULL, 'k'},
 						{"hash", no_argument, NULL, 'x'},
 						{"libgammu-debug", required_argument, NULL, 'g'},
 						{"help", no_argument, NULL, 'h'},

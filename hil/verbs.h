@@ -4,6 +4,7 @@
 #define HIL_VERBS_H
 
 int run_main(int argc, char **argv);
+int replay_main(int argc, char **argv);
 int check_main(int argc, char **argv);
 int list_verb_main(int argc, char **argv);
 int serve_main(int argc, char **argv);

@@ -182,7 +182,7 @@ static void put_block(struct console *c, const struct scenario_result *s)
 	if (hidden)
 		fprintf(c->out, "   … and %u more checks, see report.json\n", hidden);
 	if (s->folder)
-		fprintf(c->out, "   journal: %s/journal.jsonl\n", s->folder);
+		fprintf(c->out, "   replay: quicrig replay %s%s\n", s->virtual_time ? "" : "--lift ", s->folder);
 }
 
 void console_scenario(struct console *c, const struct scenario_result *s)

@@ -164,48 +164,23 @@ const char *folder_private(const struct folder *a)
 	return a->private_dir;
 }
 
-static void write_plan(struct folder *a, const char *dir, json_t *plan)
-{
-	char path[PATH_MAX];
-
-	if (snprintf(path, sizeof(path), "%s/plan.json", dir) >= (int)sizeof(path) ||
-	    json_dump_file(plan, path, JSON_INDENT(2)))
-		err_set(&a->error, ERR_IO, "cannot write %s/plan.json", dir);
-}
-
-static void write_journal(struct folder *a, const char *dir, const struct tape *tape)
-{
-	char path[PATH_MAX];
-	FILE *f;
-	int bad;
-
-	if (snprintf(path, sizeof(path), "%s/journal.jsonl", dir) >= (int)sizeof(path) ||
-	    !(f = fopen(path, "we"))) {
-		err_set(&a->error, ERR_IO, "cannot write %s/journal.jsonl: %s", dir, strerror(errno));
-		return;
-	}
-	bad = tape_write(tape, f);
-	bad |= fclose(f);
-	if (bad)
-		err_set(&a->error, ERR_IO, "cannot write %s: %s", path, strerror(errno));
-}
-
-void folder_keep(struct folder *a, json_t *plan, const struct tape *tape, struct scenario_result *s, bool all)
+void folder_keep(struct folder *a, const struct recording *r, struct scenario_result *s, enum folder_what what)
 {
 	bool passed = s->verdict == VERDICT_PASS || s->verdict == VERDICT_XFAIL;
+	bool journal = what != FOLDER_FAILED || !passed || tape_count(r->tape) <= KEEP_EVENTS_MAX;
 	char dir[PATH_MAX];
 	struct err e = {0};
 
-	if ((all || !passed || tape_count(tape) <= KEEP_EVENTS_MAX) && tape_write(tape, a->journal))
+	if (journal && tape_write(r->tape, a->journal))
 		err_set(&a->error, ERR_IO, "cannot write %s/journal.jsonl: %s", a->dir, strerror(errno));
-	if (passed)
+	if (passed && what != FOLDER_ALL)
 		return;
 	if (snprintf(dir, sizeof(dir), "%s/%s", a->dir, s->id) >= (int)sizeof(dir) || make_dirs(dir, &e)) {
 		err_set(&a->error, ERR_IO, "%s", e.text[0] ? e.text : "path too long");
 		return;
 	}
-	write_plan(a, dir, plan);
-	write_journal(a, dir, tape);
+	if (recording_write(dir, r, &e))
+		err_set(&a->error, e.code, "%s", e.text);
 	if (snprintf(dir, sizeof(dir), "%s/%s", a->latest, s->id) < (int)sizeof(dir))
 		text_set(&s->folder, dir);
 }

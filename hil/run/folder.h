@@ -4,11 +4,8 @@
 #ifndef HIL_RUN_FOLDER_H
 #define HIL_RUN_FOLDER_H
 
-#include <stdbool.h>
-#include <jansson.h>
-
 #include "core/err.h"
-#include "hil/run/tape.h"
+#include "hil/run/recording.h"
 #include "reports/result.h"
 
 struct folder;
@@ -18,10 +15,15 @@ void folder_free(struct folder *a); /* removes the private folder */
 const char *folder_dir(const struct folder *a);
 const char *folder_latest(const struct folder *a); /* out/latest */
 const char *folder_private(const struct folder *a);
-/* Keeps what is to be kept of one scenario: `all`, or because it did not pass. Sets
- * s->folder. Errors are remembered for folder_close. */
-void folder_keep(struct folder *a, json_t *plan, const struct tape *tape, struct scenario_result *s,
-		 bool all);
+/* What is kept of a scenario besides its verdict. */
+enum folder_what {
+	FOLDER_FAILED,  /* what did not pass: its folder; the journals of others while they are short */
+	FOLDER_JOURNAL, /* every journal, too */
+	FOLDER_ALL,     /* every folder, so that what passed can be replayed as well */
+};
+/* Keeps what is to be kept of one scenario; sets s->folder where it has one. Errors are
+ * remembered for folder_close. */
+void folder_keep(struct folder *a, const struct recording *r, struct scenario_result *s, enum folder_what what);
 /* Journal lines of no scenario (modem states). */
 void folder_line(struct folder *a, const char *line, size_t len);
 /* Points out/latest here. 0 or the first error of all that was written. */

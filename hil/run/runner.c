@@ -80,6 +80,24 @@ static void print_hash(const struct job *job)
 	printf("journal %s  %s\n", hash, job->id);
 }
 
+static void keep(struct runner *r, const struct job *job, struct scenario_result *s)
+{
+	struct recording rec = {.plan = job->plan,
+				.tape = job->tape,
+				.rig = (char *)r->o->rig,
+				.build = (char *)recording_build(r->ops->virtual_time),
+				.end = (char *)job->end,
+				.harness = (char *)job->harness,
+				.verdict = s->verdict,
+				.virtual_time = r->ops->virtual_time,
+				.allow_unjudged = r->o->allow_unjudged};
+
+	folder_keep(r->folder, &rec, s,
+		    r->o->keep_all	 ? FOLDER_ALL :
+		    r->ops->virtual_time ? FOLDER_FAILED :
+					   FOLDER_JOURNAL);
+}
+
 static void finish_job(struct runner *r, struct job *job)
 {
 	struct err e = {0};
@@ -94,7 +112,7 @@ static void finish_job(struct runner *r, struct job *job)
 	s->wall_ns = (uint64_t)(job->wall_s * 1e9);
 	s->virtual_time = r->ops->virtual_time;
 	text_set(&s->rig, r->o->rig);
-	folder_keep(r->folder, job->plan, job->tape, s, !r->ops->virtual_time);
+	keep(r, job, s);
 	console_scenario(r->console, s);
 	if (r->o->hashes)
 		print_hash(job);

@@ -17,6 +17,7 @@ struct run_options {
 	unsigned jobs;	  /* 0: the rig's own number */
 	unsigned keep;	  /* runs to keep in `out`; 0: all */
 	bool allow_unjudged;
+	bool keep_all;		 /* a folder to replay also of what passed */
 	bool hashes;		 /* print each journal's SHA-256 */
 	double require_coverage; /* per cent of rows; < 0: not asked for */
 	const char *libgammu_debug;

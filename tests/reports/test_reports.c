@@ -214,7 +214,7 @@ START_TEST(the_first_minute_looks_as_promised)
 		"   scenarios/token.yaml:31:13  expected … PROVISIONED → REFRESHING → PROVISIONED\n"
 		"   got                         … PROVISIONED → REFRESHING → IDLE (refused, 403) at +61.040 s\n"
 		"   blame: server (its journal grants the refresh; the reply says 403)\n"
-		"   journal: out/latest/token/expiry-refresh/journal.jsonl\n");
+		"   replay: quicrig replay out/latest/token/expiry-refresh\n");
 	free(text);
 	run_result_fini(&r);
 }

@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+"""What was recorded, once more: from its seed, told, tampered with."""
+import json
+import shutil
+
+from rig import check, done, expect, run, scenario, work
+
+OUT = work / "out" / "latest"
+LOST = scenario("lost.yaml", """version: 1
+suite: replay
+scenarios:
+  - name: lost
+    settings: {code_wait: 3s}
+    timeout: 8s
+    devices: {count: 2}
+    faults:
+      - {on: sms.submitted, do: lose, each: true, who: "A[2]"}
+    expect:
+      final: PROVISIONED
+  - name: good
+    devices: {count: 1}
+    expect: {final: PROVISIONED}
+""")
+
+
+def copy_of(name, folder=None):
+    """A recording that may be changed."""
+    to = work / "copies" / name
+    shutil.copytree(folder or OUT / "replay" / "lost", to)
+    return to
+
+
+def lines(folder):
+    return [json.loads(text) for text in (folder / "journal.jsonl").read_text().splitlines()]
+
+
+def write_lines(folder, events):
+    (folder / "journal.jsonl").write_text("".join(json.dumps(ev, separators=(",", ":")) + "\n" for ev in events))
+
+
+# ---- again, from the seed ----
+got = run("run", "--out", "out", LOST)
+expect("a failure names its replay", got, 1, "   replay: quicrig replay out/latest/replay/lost\n")
+check("what passed has no folder", not (OUT / "replay" / "good").exists())
+facts = json.loads((OUT / "replay" / "lost" / "recorded.json").read_text())
+check("the folder says what replay needs", facts["v"] == 1 and facts["rig"] == "virtual" and facts["seed"] == "0x5eed"
+      and facts["verdict"] == "FAIL" and facts["build"].startswith("0."), facts)
+expect("it fails again, event for event", run("replay", "out/latest/replay/lost"), 0,
+       f"replay/lost: alike, {facts['events']} events, SHA-256 {facts['sha256']}, same verdict (FAIL)")
+
+told = run("replay", "out/latest/replay/lost/", "--device", "A[2]")
+expect("one device's life", told, 0, "replay/lost: A[2] (", "→ REGISTERING  (NP.backoff)", "asks registerDevice",
+       "is lost (fault)", "decides 200 on registerDevice", "AWAITING_CODE → NOT_PROVISIONED  (AC.code_wait, waits ",
+       "end: timeout", "alike")
+check("of nobody else", "A[1]" not in told[1].split("\n", 1)[1].rsplit("\n", 2)[0], told[1])
+uuid = next(ev["dev"] for ev in lines(OUT / "replay" / "lost") if ev["kind"] == "device.added" and ev["label"] == "A[2]")
+expect("by its uuid", run("replay", "out/latest/replay/lost", "--device", uuid), 0, "replay/lost: A[2] (")
+
+# one event changed, all that comes before it the same
+changed = copy_of("tampered")
+events = lines(changed)
+at = next(i for i, ev in enumerate(events) if ev["kind"] == "device.state" and ev["row"] == "AC.code_wait")
+events[at]["to"] = "IDLE"
+write_lines(changed, events)
+expect("a changed event is found", run("replay", changed), 1, f"different from event {at + 1} on",
+       "recorded  +", "from=AWAITING_CODE to=IDLE", "from=AWAITING_CODE to=NOT_PROVISIONED", "they differ in: to\n",
+       "verdict: FAIL, now FAIL", "build: the same (", "journal.jsonl was changed since it was written")
+check("in its context", run("replay", changed)[1].count("  both ") == 4)
+
+cut = copy_of("short")
+write_lines(cut, lines(cut)[:20])
+expect("a journal that ends early", run("replay", cut), 1, "recorded  ends: 20 events in all")
+facts = json.loads((cut / "recorded.json").read_text())
+(cut / "recorded.json").write_text(json.dumps({**facts, "harness": "over its wall-clock limit of 1 s"}))
+expect("one that was cut short by the rig", run("replay", cut), 5, "alike as far as it was recorded, 20 events",
+       "over its wall-clock limit")
+
+built = copy_of("built")
+(built / "recorded.json").write_text(json.dumps({**facts, "build": "0.0.1+feedfeedfeed"}))
+write_lines(built, events)
+expect("another build is named", run("replay", built), 1, "recorded by 0.0.1+feedfeedfeed, this is 0.")
+judged = copy_of("judged")
+(judged / "recorded.json").write_text(json.dumps({**facts, "verdict": "PASS"}))
+expect("the same, judged otherwise", run("replay", judged), 1, "but judged otherwise", "verdict: PASS, now FAIL")
+
+expect("all are kept", run("run", "--keep-all", "--out", "out", LOST), 1)
+expect("so that what passed replays, too", run("replay", OUT / "replay" / "good"), 0, "same verdict (PASS)")
+
+# ---- bad input ----
+expect("no folder", run("replay", "nowhere"), 2, "nowhere: No such file or directory")
+expect("none named", run("replay"), 2, "which folder?")
+expect("two", run("replay", "a", "b"), 2, "one folder at a time, not also 'b'")
+expect("a file", run("replay", LOST), 2, "lost.yaml is no folder")
+expect("a whole run", run("replay", OUT), 2, "holds a whole run: name one of its scenarios", "--keep-all")
+expect("a folder of something else", run("replay", work / "tmp"), 2, "no plan.json in it")
+expect("no such device", run("replay", OUT / "replay" / "lost", "--device", "B[1]"), 2,
+       "no device 'B[1]'; of 2 there are A[1], A[2]")
+expect("no such option", run("replay", "--nix", OUT), 2, "'quicrig replay --help' lists the options")
+
+for name, file, text, message in [
+        ("torn", "journal.jsonl", lambda s: s[:-20], "journal.jsonl:{n}: torn: the line does not end"),
+        ("garbled", "journal.jsonl", lambda s: s.replace("{", "", 1), "journal.jsonl:1: journal: "),
+        ("newer event", "journal.jsonl", lambda s: s.replace('{"v":1,', '{"v":2,', 1),
+         "journal.jsonl:1: journal: not an event of version 1"),
+        ("unknown kind", "journal.jsonl", lambda s: s.replace("device.added", "device.eaten", 1),
+         "journal.jsonl:2: journal: unknown kind 'device.eaten'"),
+        ("empty journal", "journal.jsonl", lambda s: "", "journal.jsonl: empty: nothing was recorded"),
+        ("no journal", "journal.jsonl", None, "journal.jsonl: No such file or directory"),
+        ("plan of another version", "plan.json", lambda s: s.replace('"v": 1', '"v": 9'),
+         "plan.json: of version 9; this quicrig knows version 1"),
+        ("plan that is none", "plan.json", lambda s: s.replace('"id"', '"ide"', 1), "no id or seed: not a resolved plan"),
+        ("torn plan", "plan.json", lambda s: s[:100], "plan.json:"),
+        ("no record", "recorded.json", None, "recorded.json:"),
+        ("record of another version", "recorded.json", lambda s: s.replace('"v": 1', '"v": 2'),
+         "recorded.json: of version 2; this quicrig replays version 1"),
+        ("record without its rig", "recorded.json", lambda s: s.replace('"rig"', '"rag"'), "recorded.json: no text 'rig'"),
+        ("unknown verdict", "recorded.json", lambda s: s.replace('"FAIL"', '"FINE"'), "no verdict is called 'FINE'")]:
+    bad = copy_of(name.replace(" ", "-"))
+    before = (bad / file).read_text()
+    if text:
+        (bad / file).write_text(text(before))
+    else:
+        (bad / file).unlink()
+    expect(name, run("replay", bad), 2, message.format(n=before.count("\n")))
+
+done()
