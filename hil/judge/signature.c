@@ -18,13 +18,15 @@ static void add_plain(char *out, size_t size, const char *text)
 		size_t hex = strspn(text, "0123456789abcdef-"), digits = strspn(text, "0123456789");
 		bool begins = n == 0 || !isalnum((unsigned char)out[n - 1]);
 
-		if (*text == '[' && strspn(text + 1, "0123456789") && text[1 + strspn(text + 1, "0123456789")] == ']') {
+		if (*text == '[' && strspn(text + 1, "0123456789") &&
+		    text[1 + strspn(text + 1, "0123456789")] == ']') {
 			text += strspn(text + 1, "0123456789") + 2;
-		} else if (begins && digits != hex && hex >= ID_LEN_MIN && !isalnum((unsigned char)text[hex]) &&
-			   strcspn(text, "0123456789") < hex) {
+		} else if (begins && digits != hex && hex >= ID_LEN_MIN &&
+			   !isalnum((unsigned char)text[hex]) && strcspn(text, "0123456789") < hex) {
 			out[n++] = '~';
 			text += hex;
-		} else if (begins && digits && !(digits == 3 && !isalnum((unsigned char)text[3]) && text[3] != '.')) {
+		} else if (begins && digits &&
+			   !(digits == 3 && !isalnum((unsigned char)text[3]) && text[3] != '.')) {
 			out[n++] = '#';
 			text += digits;
 			while (*text == '.' && isdigit((unsigned char)text[1]))
@@ -81,7 +83,8 @@ void signature_of(const struct scenario_result *s, struct signature *out)
 	for (size_t i = 0; i < s->checks_n; i++) {
 		const struct check_result *c = &s->checks[i];
 
-		if (c->status == CHECK_FAILED && c->causes_n && (!best || weight(c->kind) > weight(best->kind)))
+		if (c->status == CHECK_FAILED && c->causes_n &&
+		    (!best || weight(c->kind) > weight(best->kind)))
 			best = c;
 	}
 	if (best) {

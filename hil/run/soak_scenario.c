@@ -174,9 +174,9 @@ static void server_killed_behind_a_commit(struct make *m)
 	static const char *const resources[] = {"registerDevice", "login", "publishMeasure", "refreshToken"};
 
 	buf_printf(m->out,
-		   "      - {on: server.reply, match: {resource: %s, code: 200}, nth: %u, do: restart, "
-		   "after: %us}\n",
-		   ONE_OF(m, resources), 1 + pick(m, m->rough), 1 + pick(m, 10));
+		   "      - {on: server.reply, match: {resource: %s, code: 200}, each: true, chance: %u%%, times: 3, do: "
+		   "restart, after: %us}\n",
+		   ONE_OF(m, resources), 1 + pick(m, 30), 1 + pick(m, 10));
 }
 
 /* Disabled, found out, enabled again, and started again by hand. */

@@ -1,0 +1,42 @@
+/* The soak: many seeds of a mixed fleet's life under faults on the virtual rig, judged
+ * by the oracle all the time; failures told apart by signature into new, known and fixed;
+ * each new one left as a folder that replays and a small scenario that still fails. */
+#ifndef HIL_RUN_SOAK_H
+#define HIL_RUN_SOAK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <jansson.h>
+
+#include "core/err.h"
+#include "core/time.h"
+
+struct soak_options {
+	uint64_t seed; /* the first; the others follow from it */
+	unsigned seeds, devices;
+	time_ns length; /* of each, by the virtual clock */
+	unsigned jobs;	/* 0: the rig's own number */
+	double wall_s;	/* of the whole; 0: none */
+	const char *out;
+	const char *program; /* NULL: quicrig-virtual; for tests and the canary */
+	const char *plant;   /* a planted bug's name for `program`; NULL: none */
+	bool shrink;
+	double shrink_s; /* for each new failure */
+	/* Regressions: scenarios run first. Those with an xfail are the known failures; one
+	 * that passes is fixed. They may be changed. */
+	json_t **regressions;
+	size_t regressions_n;
+};
+
+/* Runs and reports; an exit code of contracts.md. Whatever happens, what was found up to
+ * then is reported. */
+int soak_run(const struct soak_options *o);
+
+/* The canary: does the soak find a planted bug within `o->seeds` seeds? `*found_after`
+ * is how many it took (0: it did not). 0 or ERR_*. */
+int soak_canary(const struct soak_options *o, unsigned *found_after, struct err *e);
+
+/* The i-th seed of a soak. */
+uint64_t soak_seed(uint64_t first, unsigned i);
+
+#endif

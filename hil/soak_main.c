@@ -1,0 +1,185 @@
+/* quicrig soak: what a nightly job calls. */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/settings.h"
+#include "hil/judge/verdict.h"
+#include "hil/language/scenario.h"
+#include "hil/run/soak.h"
+#include "hil/run/soak_scenario.h"
+#include "hil/verbs.h"
+
+static const char help[] =
+	"usage: quicrig soak [OPTION…] [REGRESSIONS…]\n"
+	"\n"
+	"Runs a mixed fleet through fresh schedules of faults on the virtual rig, one a seed,\n"
+	"judged by the oracle all the time. REGRESSIONS (scenario files or folders) are run\n"
+	"first: those without an xfail must pass; one with an xfail is a known failure until\n"
+	"its day, and is called fixed when it passes. Each new kind of failure is left as a\n"
+	"folder for 'quicrig replay', in out/soak-latest/.\n"
+	"\n"
+	"  --for TIME        simulated time of each seed (default 24h)\n"
+	"  --devices N       of each fleet (default 100)\n"
+	"  --seeds N         how many (default 20)\n"
+	"  --seed SEED       the first; the others follow from it (default: by the clock)\n"
+	"  -j, --jobs N      seeds at once (default 2)\n"
+	"  --wall TIME       limit of real time for the whole; what was done is reported\n"
+	"  --out DIR         where soaks are kept (default: out)\n"
+	"  --print SEED      print that seed's scenario file and do nothing else\n"
+	"\n"
+	"Ctrl-C ends it and reports. Exit: 0 nothing new, 1 new, regressed or fixed, 2 bad\n"
+	"input, 3 environment, 5 inconclusive or cut short by --wall, 130/143 interrupted.\n";
+
+struct choice {
+	struct soak_options o;
+	bool print;
+	uint64_t print_seed;
+};
+
+static int bad(const char *fmt, const char *value)
+{
+	fputs("quicrig soak: error: ", stderr);
+	fprintf(stderr, fmt, value);
+	fputc('\n', stderr);
+	return EXIT_BAD_INPUT;
+}
+
+static int number(const char *text, uint64_t low, uint64_t high, uint64_t *out)
+{
+	char *end;
+
+	errno = 0;
+	*out = strtoull(text, &end, 0);
+	return !*text || *text == '-' || *end || errno || *out < low || *out > high ? -1 : 0;
+}
+
+static int take(struct choice *c, int opt, const char *arg)
+{
+	uint64_t n;
+	time_ns t;
+
+	switch (opt) {
+	case 'f':
+		if (duration_parse(arg, &t) || t < SOAK_LENGTH_MIN || t > 3650 * 86400 * NS_PER_S)
+			return bad("--for is a time of at least 1m, such as 7d, not '%s'", arg);
+		c->o.length = t;
+		return -1;
+	case 'd':
+		if (number(arg, SOAK_DEVICES_MIN, SOAK_DEVICES_MAX, &n))
+			return bad("--devices is 8…100000, not '%s'", arg);
+		c->o.devices = (unsigned)n;
+		return -1;
+	case 'n':
+		if (number(arg, 1, 1000000, &n))
+			return bad("--seeds is 1…1000000, not '%s'", arg);
+		c->o.seeds = (unsigned)n;
+		return -1;
+	case 's':
+		return number(arg, 0, UINT64_MAX, &c->o.seed)
+			       ? bad("--seed is a number such as 0x5eed or 42, not '%s'", arg)
+			       : -1;
+	case 'p':
+		c->print = true;
+		return number(arg, 0, UINT64_MAX, &c->print_seed)
+			       ? bad("--print takes a seed such as 0x5eed or 42, not '%s'", arg)
+			       : -1;
+	case 'j':
+		if (number(arg, 1, 64, &n))
+			return bad("--jobs is 1…64, not '%s'", arg);
+		c->o.jobs = (unsigned)n;
+		return -1;
+	case 'w':
+		if (duration_parse(arg, &t))
+			return bad("--wall is a time such as 2h, not '%s'", arg);
+		c->o.wall_s = (double)t / 1e9;
+		return -1;
+	case 'o':
+		c->o.out = arg;
+		return -1;
+	case 'h':
+		fputs(help, stdout);
+		return EXIT_PASSED;
+	default:
+		fputs("'quicrig soak --help' lists the options\n", stderr);
+		return EXIT_BAD_INPUT;
+	}
+}
+
+static int read_options(int argc, char **argv, struct choice *c)
+{
+	static const struct option options[] = {
+		{"for", required_argument, NULL, 'f'},	 {"devices", required_argument, NULL, 'd'},
+		{"seeds", required_argument, NULL, 'n'}, {"seed", required_argument, NULL, 's'},
+		{"jobs", required_argument, NULL, 'j'},	 {"wall", required_argument, NULL, 'w'},
+		{"out", required_argument, NULL, 'o'},	 {"print", required_argument, NULL, 'p'},
+		{"help", no_argument, NULL, 'h'},	 {NULL, 0, NULL, 0}};
+	int opt, code;
+
+	while ((opt = getopt_long(argc, argv, "j:h", options, NULL)) != -1) {
+		code = take(c, opt, optarg);
+		if (code >= 0)
+			return code;
+	}
+	return -1;
+}
+
+static int print_scenario(const struct choice *c)
+{
+	struct soak_shape shape = {.seed = c->print_seed, .devices = c->o.devices, .length = c->o.length};
+	struct buf text;
+	int rv;
+
+	buf_init(&text, SOAK_TEXT_MAX);
+	rv = soak_scenario(&shape, &text);
+	if (!rv)
+		fputs(text.data, stdout);
+	buf_fini(&text);
+	return rv ? EXIT_INTERNAL : EXIT_PASSED;
+}
+
+static int load(int argc, char **argv, struct plans *plans)
+{
+	struct diags ds = {0};
+	int code = EXIT_PASSED;
+
+	for (int i = optind; i < argc; i++)
+		scenario_load(argv[i], &ds, plans);
+	diags_print(&ds, stderr);
+	if (ds.errors) {
+		fprintf(stderr, "%zu error%s: nothing was run\n", ds.errors, ds.errors == 1 ? "" : "s");
+		code = EXIT_BAD_INPUT;
+	}
+	diags_fini(&ds);
+	return code;
+}
+
+int soak_main(int argc, char **argv)
+{
+	struct choice c = {.o = {.seed = (uint64_t)time(NULL),
+				 .seeds = 20,
+				 .devices = 100,
+				 .length = 24 * 3600 * NS_PER_S,
+				 .out = "out"}};
+	struct plans plans = {0};
+	int code = read_options(argc, argv, &c);
+
+	if (code >= 0)
+		return code;
+	if (c.print)
+		return print_scenario(&c);
+	code = load(argc, argv, &plans);
+	if (!code) {
+		printf("soak: %u seeds from 0x%" PRIx64 "\n", c.o.seeds, c.o.seed);
+		fflush(stdout);
+		c.o.regressions = plans.v;
+		c.o.regressions_n = plans.n;
+		code = soak_run(&c.o);
+	}
+	plans_fini(&plans);
+	return code;
+}
