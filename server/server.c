@@ -285,8 +285,7 @@ int server_commit(struct server *s)
 	return rv;
 }
 
-/* Emits what is queued; false: dead. */
-static bool write_journal(struct server *s)
+bool server_write_journal(struct server *s)
 {
 	struct effect_event *ev;
 
@@ -370,7 +369,7 @@ static bool perform(struct server *s)
 	if (crash(s, SERVER_CRASH_AFTER_COMMIT, writes && !rv))
 		return false;
 	said = !STAILQ_EMPTY(&s->fx.replies) || !TAILQ_EMPTY(&s->fx.sms);
-	if (!write_journal(s) || crash(s, SERVER_CRASH_AFTER_JOURNAL, said))
+	if (!server_write_journal(s) || crash(s, SERVER_CRASH_AFTER_JOURNAL, said))
 		return false;
 	hand_sms(s);
 	return !crash(s, SERVER_CRASH_AFTER_SMS, s->handed_sms) && send_replies(s);
@@ -415,7 +414,7 @@ int server_turn(struct server *s, const struct instant *at, struct dgram_sink *s
 		return 0;
 	/* connections that ended while writing; nothing of theirs waits for a commit */
 	if (!store_dirty(s->store) && STAILQ_EMPTY(&s->fx.replies)) {
-		if (!write_journal(s))
+		if (!server_write_journal(s))
 			return 0;
 		effects_reset(&s->fx);
 	}

@@ -72,5 +72,7 @@ void server_conn_free(struct conn *c);
 void server_set_time(struct server *s, const struct instant *at);
 /* Commits now; on failure every reply of the turn becomes a 503. */
 int server_commit(struct server *s);
+/* Emits the journal events that are queued, after their commit; false: a fault killed us. */
+bool server_write_journal(struct server *s);
 
 #endif

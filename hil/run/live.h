@@ -83,6 +83,9 @@ struct live_job {
 	int port;
 	bool server_up, server_wanted, server_ready;
 	unsigned control_pending;
+	/* What the operator asked for and has no answer to; `asked` in order, on their way;
+	 * `owed` until the server is up again. */
+	json_t *asked, *owed;
 	bool journal_open, ending_aborted;
 	ev_timer kill_later, wall, start_limit;
 };
@@ -111,5 +114,9 @@ void live_job_carrier_answered(struct live_job *j, bool ok, const char *why);
 int live_server_start(struct live_job *j, struct err *e);
 /* One control line; counted as pending until it is answered. 0 or ERR_CLOSED. */
 int live_server_say(struct live_job *j, json_t *msg);
+/* What an operator asks for: kept, and asked again, until a server has answered. */
+int live_server_operate(struct live_job *j, json_t *request);
+/* The server is up (again): what is owed is asked. 0 or ERR_*. */
+int live_server_pay(struct live_job *j);
 
 #endif

@@ -103,9 +103,8 @@ static void rig_operate(void *ctx, const struct instant *at, json_t *request)
 	struct live_job *j = ctx;
 
 	(void)at;
-	if (live_server_say(j, request))
-		live_job_fail(j, "the server takes no control lines (%s)",
-			      json_string_value(json_object_get(request, "do")));
+	if (live_server_operate(j, request))
+		live_job_fail(j, "out of memory");
 }
 
 static bool rig_busy(void *ctx)
@@ -269,9 +268,11 @@ void live_job_carrier_answered(struct live_job *j, bool ok, const char *why)
 void live_job_server_ready(struct live_job *j)
 {
 	struct err e = {0};
-	if (j->phase != LIVE_STARTING) {
+
+	if (j->phase == LIVE_RUNNING && (plan_arm_server_again(j->plan, NOW(j), &e) || live_server_pay(j)))
+		live_job_fail(j, "the server takes no control lines: %.200s", e.text);
+	if (j->phase != LIVE_STARTING)
 		return;
-	}
 	if (make_fleet(j, &e)) {
 		live_job_fail(j, "%.250s", e.text);
 		return;
@@ -335,6 +336,8 @@ static void free_job(struct live_job *j)
 	plan_free(j->plan);
 	journal_free(j->journal);
 	faults_free(j->faults);
+	json_decref(j->asked);
+	json_decref(j->owed);
 	unlink_job(j);
 	free(j);
 }
@@ -497,7 +500,9 @@ int live_job_start(struct rig *r, struct job *job, struct err *e)
 	snprintf(j->dir, sizeof(j->dir), "%.400s/%u", r->o.dir, r->counter++);
 	snprintf(j->control_path, sizeof(j->control_path), "%.480s/control", j->dir);
 	j->journal = journal_new(NULL, NULL);
-	if (!j->journal) {
+	j->asked = json_array();
+	j->owed = json_array();
+	if (!j->journal || !j->asked || !j->owed) {
 		rv = err_set(e, ERR_NOMEM, "out of memory");
 		goto fail;
 	}

@@ -30,9 +30,43 @@ int live_server_say(struct live_job *j, json_t *msg)
 		ok = write(j->control.fd, text, len + 1) == (ssize_t)len + 1;
 	}
 	free(text);
-	if (ok)
+	if (ok) {
 		j->control_pending++;
+		json_array_append(j->asked, msg);
+	}
 	return ok ? 0 : ERR_CLOSED;
+}
+
+int live_server_operate(struct live_job *j, json_t *request)
+{
+	if (j->server_ready && !live_server_say(j, request))
+		return 0;
+	return json_array_append(j->owed, request) ? ERR_NOMEM : 0;
+}
+
+int live_server_pay(struct live_job *j)
+{
+	while (json_array_size(j->owed)) {
+		int rv = live_server_say(j, json_array_get(j->owed, 0));
+
+		if (rv)
+			return rv;
+		json_array_remove(j->owed, 0);
+	}
+	return 0;
+}
+
+/* The server is gone: what it never answered it may not have done. Faults are armed
+ * anew with the next one. */
+static void keep_unanswered(struct live_job *j)
+{
+	size_t i, n = 0;
+	json_t *line;
+
+	json_array_foreach(j->asked, i, line)
+		if (!json_object_get(line, "fault"))
+			json_array_insert(j->owed, n++, line);
+	json_array_clear(j->asked);
 }
 
 static void control_line(void *ctx, char *line, size_t len)
@@ -43,6 +77,7 @@ static void control_line(void *ctx, char *line, size_t len)
 
 	if (j->control_pending)
 		j->control_pending--;
+	json_array_remove(j->asked, 0);
 	if (error && j->phase != LIVE_ENDING)
 		live_job_fail(j, "the server refused a control line: %s", error);
 	json_decref(answer);
@@ -118,6 +153,7 @@ static void server_over(struct live_job *j)
 		return;
 	lines_stop(&j->control);
 	j->control_pending = 0;
+	keep_unanswered(j);
 	j->server_ready = false;
 	if (j->phase == LIVE_ENDING) {
 		live_job_finish(j);

@@ -100,6 +100,9 @@ void plan_start(struct plan *p, const struct instant *at);
 void plan_state_changed(struct plan *p, const struct instant *at, unsigned index, enum state_name to);
 /* Every fault.fired that reaches the rig: starts its `then`. */
 void plan_fault_fired(struct plan *p, const struct instant *at, const char *name, const char *dev);
+/* A server process that starts again knows of no fault: those of its own that may still
+ * fire are armed once more. `nth` counts from there; `times` is what is left. */
+int plan_arm_server_again(struct plan *p, const struct instant *at, struct err *e);
 /* The server ended without having been asked to. */
 void plan_server_died(struct plan *p, const struct instant *at);
 

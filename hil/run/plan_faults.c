@@ -98,9 +98,25 @@ static const char *armed_action(const char *what)
 	return what;
 }
 
+static json_int_t fired_times(json_t *fault)
+{
+	return json_integer_value(json_object_get(fault, "fired"));
+}
+
+/* May it fire (again)? */
+static bool may_fire(json_t *fault)
+{
+	json_t *times = json_object_get(fault, "times");
+
+	if (times)
+		return fired_times(fault) < json_integer_value(times);
+	return !fired_times(fault) || json_is_true(json_object_get(fault, "each"));
+}
+
 static int arm_event(struct plan *p, const struct instant *at, json_t *fault, struct err *e)
 {
-	static const char *const same[] = {"match", "nth", "each", "times", "chance"};
+	static const char *const same[] = {"match", "nth", "each", "chance"};
+	json_int_t zero = (json_int_t)(p->started ? p->started : at->now);
 	const char *name = json_string_value(json_object_get(fault, "name"));
 	const char *on = json_string_value(json_object_get(fault, "on"));
 	const char *what = json_string_value(json_object_get(fault, "do"));
@@ -118,13 +134,13 @@ static int arm_event(struct plan *p, const struct instant *at, json_t *fault, st
 	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
 		if ((v = json_object_get(fault, same[i])))
 			json_object_set(spec, same[i], v);
+	if ((v = json_object_get(fault, "times")))
+		json_object_set_new(spec, "times", json_integer(json_integer_value(v) - fired_times(fault)));
 	/* windows count from the scenario's start, the journal from the world's */
 	if ((v = json_object_get(fault, "from_ns")))
-		json_object_set_new(spec, "from_ns",
-				    json_integer(json_integer_value(v) + (json_int_t)at->now));
+		json_object_set_new(spec, "from_ns", json_integer(json_integer_value(v) + zero));
 	if ((v = json_object_get(fault, "until_ns")))
-		json_object_set_new(spec, "until_ns",
-				    json_integer(json_integer_value(v) + (json_int_t)at->now));
+		json_object_set_new(spec, "until_ns", json_integer(json_integer_value(v) + zero));
 	/* carrier and pool serve every scenario of a live run: always say whose SMS */
 	if (who ? !json_object_get(who, "server") && !json_object_get(who, "modem")
 		: where == PLAN_CARRIER || where == PLAN_POOL)
@@ -135,6 +151,22 @@ static int arm_event(struct plan *p, const struct instant *at, json_t *fault, st
 		JOURNAL(p->journal, at->now, "runner", NULL, NULL, NULL, J_FAULT_ARMED, JS(NAME, full));
 	json_decref(spec);
 	return rv;
+}
+
+int plan_arm_server_again(struct plan *p, const struct instant *at, struct err *e)
+{
+	size_t i;
+	json_t *fault;
+
+	json_array_foreach(json_object_get(p->json, "faults"), i, fault)
+	{
+		const char *on = json_string_value(json_object_get(fault, "on"));
+		int rv = on && room_of(on) == PLAN_SERVER && may_fire(fault) ? arm_event(p, at, fault, e) : 0;
+
+		if (rv)
+			return rv;
+	}
+	return 0;
 }
 
 int plan_arm_faults(struct plan *p, const struct instant *at, struct err *e)
@@ -207,12 +239,24 @@ static void follow(struct plan *p, const struct instant *at, json_t *fault, int 
 	plan_later_add(p, &l);
 }
 
+static void fired(json_t *fault)
+{
+	json_object_set_new(fault, "fired", json_integer(fired_times(fault) + 1));
+}
+
 static int find_device(const struct plan *p, const char *uuid)
 {
 	for (unsigned i = 0; uuid && i < p->count; i++)
 		if (strcmp(p->devices[i].identity.uuid, uuid) == 0)
 			return (int)i;
 	return -1;
+}
+
+static bool kills(json_t *fault)
+{
+	const char *what = json_string_value(json_object_get(fault, "do"));
+
+	return strcmp(what, "kill") == 0 || strcmp(what, "restart") == 0;
 }
 
 void plan_fault_fired(struct plan *p, const struct instant *at, const char *name, const char *dev)
@@ -225,7 +269,8 @@ void plan_fault_fired(struct plan *p, const struct instant *at, const char *name
 	{
 		fault_full_name(p, json_string_value(json_object_get(fault, "name")), full, sizeof(full));
 		if (strcmp(full, name) == 0) {
-			json_object_set_new(fault, "fired", json_true());
+			fired(fault);
+			p->death_told = p->death_told || kills(fault);
 			follow(p, at, fault, find_device(p, dev));
 			return;
 		}
@@ -237,15 +282,16 @@ void plan_server_died(struct plan *p, const struct instant *at)
 	size_t i;
 	json_t *fault;
 
-	/* the line that told of the fault may have died with it */
+	if (p->death_told) {
+		p->death_told = false;
+		return;
+	}
+	/* the line that told of the fault died with it */
 	json_array_foreach(json_object_get(p->json, "faults"), i, fault)
 	{
-		const char *what = json_string_value(json_object_get(fault, "do"));
-
-		if ((strcmp(what, "kill") != 0 && strcmp(what, "restart") != 0) ||
-		    !json_object_get(fault, "on") || json_object_get(fault, "fired"))
+		if (!json_object_get(fault, "on") || !kills(fault) || !may_fire(fault))
 			continue;
-		json_object_set_new(fault, "fired", json_true());
+		fired(fault);
 		follow(p, at, fault, -1);
 		return;
 	}

@@ -42,6 +42,7 @@ struct vrig {
 	struct addr server_addr, fleet_addr;
 	int plan_id, fleet_id, carrier_id, server_id;
 	bool vfs, dying, wanted;
+	json_t *owed; /* what the operator asked for while there was no server */
 	enum plan_end end;
 	int error;
 	struct err *e;
@@ -138,6 +139,16 @@ static time_ns server_due(void *ctx)
 	return r->dying ? TIME_NEVER : server_deadline(r->server);
 }
 
+static void operate(struct vrig *r, const struct instant *at, json_t *request)
+{
+	struct buf reply;
+
+	buf_init(&reply, 1 << 20);
+	server_control(r->server, at, request, &reply);
+	buf_fini(&reply);
+	touch(r, r->server_id);
+}
+
 static int start_server(struct vrig *r, struct err *e)
 {
 	struct world_actor actor = {"server", server_in, server_end_turn, server_due, r};
@@ -154,6 +165,8 @@ static int start_server(struct vrig *r, struct err *e)
 				   .seed = plan_seed(r->plan),
 				   .world = {send_sms, die, r}};
 	struct instant at = now_of(r, NO_ACTOR);
+	json_t *request;
+	size_t i;
 
 	store_vfs_world(VFS_NAME, world_virtual_secret(r->world, "sqlite"), at.unix_ms);
 	r->server = server_new(&sc, &at, e);
@@ -165,6 +178,9 @@ static int start_server(struct vrig *r, struct err *e)
 	r->wanted = true;
 	server_gateway(r->server, &at, true);
 	touch(r, r->server_id);
+	json_array_foreach(r->owed, i, request)
+		operate(r, &at, request);
+	json_array_clear(r->owed);
 	return 0;
 }
 
@@ -240,17 +256,15 @@ static void rig_server(void *ctx, const struct instant *at, enum plan_server_do 
 	}
 }
 
+/* An operator whose server is down tries until it is up. */
 static void rig_operate(void *ctx, const struct instant *at, json_t *request)
 {
 	struct vrig *r = ctx;
-	struct buf reply;
 
-	if (!r->server || r->dying)
-		return;
-	buf_init(&reply, 1 << 20);
-	server_control(r->server, at, request, &reply);
-	buf_fini(&reply);
-	touch(r, r->server_id);
+	if (r->server && !r->dying)
+		operate(r, at, request);
+	else if (json_array_append(r->owed, request))
+		r->error = err_set(r->e, ERR_NOMEM, "out of memory");
 }
 
 /* One process, one journal: whatever writes the event, the same set is asked. */
@@ -390,7 +404,8 @@ static int make_world(struct vrig *r, journal_sink *sink, void *ctx, struct err 
 	virtual_pki(&r->pki);
 	r->journal = journal_new(sink, ctx);
 	r->disk = storage_mem_new(UINT64_MAX);
-	if (!r->journal || !r->disk)
+	r->owed = json_array();
+	if (!r->journal || !r->disk || !r->owed)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	r->plan = plan_new(r->json, &pr, r->journal, e);
 	if (!r->plan)
@@ -486,6 +501,7 @@ static void fini(struct vrig *r)
 	if (r->vfs)
 		store_vfs_unregister(VFS_NAME);
 	storage_mem_free(r->disk);
+	json_decref(r->owed);
 	registry_free(r->registry);
 	plan_free(r->plan);
 	world_virtual_free(r->world);

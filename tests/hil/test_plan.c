@@ -263,6 +263,67 @@ START_TEST(faults_go_to_their_rooms_and_are_followed)
 }
 END_TEST
 
+/* A new server process knows of no fault; what is spent stays spent. */
+START_TEST(server_faults_outlive_the_server)
+{
+	struct world w;
+	struct instant at = at_s(1);
+	struct err e = {0};
+
+	open_plan(&w, "\"groups\":[{\"name\":\"A\",\"count\":1,\"known\":true}],\"faults\":["
+		      "{\"name\":\"once\",\"on\":\"server.reply\",\"do\":\"drop_reply\"},"
+		      "{\"name\":\"each\",\"on\":\"code.issued\",\"do\":\"kill\",\"each\":true},"
+		      "{\"name\":\"twice\",\"on\":\"server.decision\",\"do\":\"restart\",\"each\":true,\"times\":2,"
+		      "\"args\":{\"after_ns\":1000000000}},"
+		      "{\"name\":\"sms\",\"on\":\"sms.submitted\",\"do\":\"lose\",\"each\":true}]");
+	w.log.text[0] = '\0';
+	ck_assert_int_eq(plan_arm_server_again(w.plan, &at, &e), 0);
+	ck_assert_str_eq(w.log.text, "server.reply1 code.issued1 server.decision1 ");
+	plan_fault_fired(w.plan, &at, "s/n:once", NULL);
+	plan_fault_fired(w.plan, &at, "s/n:twice", NULL);
+	w.log.text[0] = '\0';
+	ck_assert_int_eq(plan_arm_server_again(w.plan, &at, &e), 0);
+	ck_assert_str_eq(w.log.text, "code.issued1 server.decision1 ");
+	plan_fault_fired(w.plan, &at, "s/n:twice", NULL);
+	w.log.text[0] = '\0';
+	ck_assert_int_eq(plan_arm_server_again(w.plan, &at, &e), 0);
+	ck_assert_str_eq(w.log.text, "code.issued1 ");
+	close_plan(&w);
+}
+END_TEST
+
+/* The line that tells of a kill may die with the server: then its restart follows all
+ * the same, each time. */
+START_TEST(a_death_that_nobody_told_of_is_followed)
+{
+	struct world w;
+	struct instant at = at_s(1), later = at_s(2.5);
+	struct err e = {0};
+
+	(void)e;
+	open_plan(&w, "\"groups\":[{\"name\":\"A\",\"count\":1,\"known\":true}],\"faults\":["
+		      "{\"name\":\"k\",\"on\":\"server.reply\",\"do\":\"restart\",\"each\":true,\"times\":2,"
+		      "\"args\":{\"after_ns\":1000000000}}]");
+	plan_expire(w.plan, &at);
+	plan_fault_fired(w.plan, &at, "s/n:k", NULL);
+	plan_server_died(w.plan, &at);
+	w.log.text[0] = '\0';
+	plan_expire(w.plan, &later);
+	ck_assert_str_eq(w.log.text, "start0 "); /* once, not twice */
+	plan_server_died(w.plan, &later);
+	w.log.text[0] = '\0';
+	at = at_s(4);
+	plan_expire(w.plan, &at);
+	ck_assert_str_eq(w.log.text, "start0 ");
+	plan_server_died(w.plan, &at);
+	w.log.text[0] = '\0';
+	at = at_s(9);
+	plan_expire(w.plan, &at);
+	ck_assert_str_eq(w.log.text, ""); /* spent */
+	close_plan(&w);
+}
+END_TEST
+
 START_TEST(a_ramp_deals_out_arrivals)
 {
 	struct world w;
@@ -361,6 +422,8 @@ int main(void)
 	tcase_add_test(t, steps_walk_and_wait);
 	tcase_add_test(t, a_wait_that_times_out_fails);
 	tcase_add_test(t, faults_go_to_their_rooms_and_are_followed);
+	tcase_add_test(t, server_faults_outlive_the_server);
+	tcase_add_test(t, a_death_that_nobody_told_of_is_followed);
 	tcase_add_test(t, a_ramp_deals_out_arrivals);
 	tcase_add_test(t, identities_are_their_own);
 	tcase_add_test(t, a_network_is_the_group_s_or_the_scenario_s);
