@@ -174,7 +174,8 @@ time_ns quic_deadline(const struct quic_endpoint *ep)
 }
 
 struct quic_conn *quic_connect(struct quic_endpoint *ep, const struct instant *at, const struct addr *local,
-			       const struct addr *remote, const char *server_name, void *user, struct err *e)
+			       const struct addr *remote, const char *server_name, struct secret_source *secret,
+			       void *user, struct err *e)
 {
 	struct quic_conn *c;
 
@@ -188,7 +189,7 @@ struct quic_conn *quic_connect(struct quic_endpoint *ep, const struct instant *a
 		return NULL;
 	}
 	endpoint_enter(ep, at);
-	c = conn_new(ep, local, remote, server_name, NULL, e);
+	c = conn_new(ep, local, remote, server_name, secret, NULL, e);
 	if (c) {
 		c->user = user;
 		conn_mark_dirty(c);

@@ -19,7 +19,7 @@
 #include "core/err.h"
 #include "core/world.h"
 
-#define QUIC_CID_LEN      16 /* ours; byte 0 is the worker */
+#define QUIC_CID_LEN	  16 /* ours; byte 0 is the worker */
 #define QUIC_ALPN_DEFAULT "iot-bootstrap/1"
 
 /* Application error codes (protocol.md §1). */
@@ -31,7 +31,7 @@ struct quic_credentials; /* shared by endpoints of one process; the priority str
 
 struct quic_credentials_pem {
 	const char *cert, *key; /* own; NULL on a client: shows no certificate */
-	const char *peer_ca;    /* whom to trust; NULL is refused */
+	const char *peer_ca;	/* whom to trust; NULL is refused */
 };
 /* Checks that key and certificate belong together and that the PEM is readable: ERR_TLS
  * with a reason that says which file's text is wrong (by role: certificate, key, CA). */
@@ -39,23 +39,24 @@ struct quic_credentials *quic_credentials_new(const struct quic_credentials_pem 
 void quic_credentials_free(struct quic_credentials *c);
 
 enum quic_close_why {
-	QUIC_CLOSED_OK,          /* application code 0, ours or theirs */
-	QUIC_CLOSED_APP,         /* another application code: `error` */
-	QUIC_CLOSED_TRANSPORT,   /* transport or TLS alert: `error` is the wire's code (0x100 + alert) */
-	QUIC_CLOSED_HANDSHAKE,   /* the handshake failed; `error` where there is one */
+	QUIC_CLOSED_OK,	       /* application code 0, ours or theirs */
+	QUIC_CLOSED_APP,       /* another application code: `error` */
+	QUIC_CLOSED_TRANSPORT, /* transport or TLS alert: `error` is the wire's code (0x100 + alert) */
+	QUIC_CLOSED_HANDSHAKE, /* the handshake failed; `error` where there is one */
 	QUIC_CLOSED_HANDSHAKE_TIMEOUT,
 	QUIC_CLOSED_IDLE,
-	QUIC_CLOSED_RESET,       /* stateless reset */
-	QUIC_CLOSED_DROPPED,     /* abandoned without a word */
+	QUIC_CLOSED_RESET,   /* stateless reset */
+	QUIC_CLOSED_DROPPED, /* abandoned without a word */
 };
 const char *quic_close_text(enum quic_close_why why); /* "ok", "application", "transport", … */
 
 enum quic_request_status {
-	QUIC_REPLY,       /* data, len: the whole reply; on a server: the whole request */
-	QUIC_TOO_LARGE,   /* over message_max: data holds what came (server answers 413, then STOP_SENDING went out) */
-	QUIC_STREAM_RESET,/* the peer reset the stream or stopped reading */
-	QUIC_CONN_LOST,   /* the connection went before the reply's FIN */
-	QUIC_TOO_SLOW,    /* server: fin_timeout passed; the connection is being closed with code 3 */
+	QUIC_REPLY,	/* data, len: the whole reply; on a server: the whole request */
+	QUIC_TOO_LARGE, /* over message_max: data holds what came (server answers 413, then STOP_SENDING went
+			   out) */
+	QUIC_STREAM_RESET, /* the peer reset the stream or stopped reading */
+	QUIC_CONN_LOST,	   /* the connection went before the reply's FIN */
+	QUIC_TOO_SLOW,	   /* server: fin_timeout passed; the connection is being closed with code 3 */
 };
 
 /* All are called from within quic_input, quic_expire or quic_output. They may call
@@ -78,18 +79,18 @@ struct quic_callbacks {
 struct quic_config {
 	bool server;
 	struct quic_credentials *credentials; /* borrowed */
-	const char *alpn;                     /* borrowed; NULL: the default */
-	struct secret_source *secret;         /* connection IDs, path challenges, ngtcp2's rand, tokens */
+	const char *alpn;		      /* borrowed; NULL: the default */
+	struct secret_source *secret;	      /* connection IDs, path challenges, ngtcp2's rand, tokens */
 	struct quic_callbacks on;
 	void *ctx;
 	time_ns idle_timeout, handshake_timeout, fin_timeout; /* fin_timeout: server only */
-	size_t message_max;   /* server: request_max; client: MSG_REPLY_MAX */
-	unsigned streams;     /* server: concurrent requests a connection */
+	size_t message_max;				      /* server: request_max; client: MSG_REPLY_MAX */
+	unsigned streams;				      /* server: concurrent requests a connection */
 	size_t stream_window;
 	/* server */
-	uint8_t worker;                    /* byte 0 of our connection IDs */
-	uint8_t reset_key[32];             /* stateless reset and Retry tokens; survives a restart */
-	int64_t half_open_retry;           /* half-open handshakes from which on Retry is sent; SETTING_OFF never */
+	uint8_t worker;		 /* byte 0 of our connection IDs */
+	uint8_t reset_key[32];	 /* stateless reset and Retry tokens; survives a restart */
+	int64_t half_open_retry; /* half-open handshakes from which on Retry is sent; SETTING_OFF never */
 	int64_t connections_max, connections_per_source; /* SETTING_OFF: no limit */
 	/* both; NULL: not wanted. Key log lines are secrets. */
 	void (*keylog)(void *ctx, const char *line);
@@ -113,9 +114,11 @@ time_ns quic_deadline(const struct quic_endpoint *ep); /* TIME_NEVER: none */
 /* ---- client ---- */
 /* Starts a handshake; the first datagram leaves with quic_output. `server_name` is what
  * the certificate must bear (copied; a DNS name or an IP address). `user` is the owner
- * for quic_conn_user and for the sink's counts. NULL and `e` on error. */
+ * for quic_conn_user and for the sink's counts. `secret` is where its connection IDs and
+ * path challenges come from (borrowed; NULL: the endpoint's). NULL and `e` on error. */
 struct quic_conn *quic_connect(struct quic_endpoint *ep, const struct instant *at, const struct addr *local,
-			       const struct addr *remote, const char *server_name, void *user, struct err *e);
+			       const struct addr *remote, const char *server_name,
+			       struct secret_source *secret, void *user, struct err *e);
 /* Sends one request with FIN as soon as the handshake allows (never as early data). The
  * bytes are copied. `reply` is called with `user` exactly once, unless quic_abandon or
  * quic_cancel comes first. 0 or ERR_CLOSED, ERR_NOMEM. */

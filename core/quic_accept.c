@@ -112,7 +112,7 @@ static void send_retry(struct quic_endpoint *ep, const struct addr *local, const
 
 	if (!o)
 		return;
-	cid_make(ep, &scid);
+	cid_make(ep, ep->cfg.secret, &scid);
 	n = ngtcp2_crypto_generate_retry_token(token, ep->cfg.reset_key, sizeof(ep->cfg.reset_key),
 					       hd->version, &remote->u.sa, remote->len, &scid, &hd->dcid,
 					       ep->at.now);
@@ -161,7 +161,7 @@ static void accept_initial(struct quic_endpoint *ep, const struct addr *local, c
 		send_retry(ep, local, remote, hd);
 		return;
 	}
-	c = conn_new(ep, local, remote, NULL, &origin, NULL);
+	c = conn_new(ep, local, remote, NULL, NULL, &origin, NULL);
 	if (!c)
 		refuse(ep, local, remote, hd, NGTCP2_CONNECTION_REFUSED);
 	else if (conn_input(c, local, remote, ecn, data, len) == NGTCP2_ERR_RETRY && !origin.odcid)

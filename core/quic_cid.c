@@ -108,10 +108,10 @@ void cids_clear(struct quic_conn *c)
 	}
 }
 
-void cid_make(struct quic_endpoint *ep, ngtcp2_cid *out)
+void cid_make(const struct quic_endpoint *ep, struct secret_source *secret, ngtcp2_cid *out)
 {
 	out->datalen = QUIC_CID_LEN;
-	secret_fill(ep->cfg.secret, out->data, QUIC_CID_LEN);
+	secret_fill(secret, out->data, QUIC_CID_LEN);
 	out->data[0] = ep->cfg.worker;
 }
 

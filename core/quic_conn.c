@@ -55,7 +55,7 @@ static int client_start(struct quic_conn *c, const ngtcp2_path *path, const ngtc
 	fill_settings(&st, ep);
 	fill_params(&tp, &ep->cfg);
 	dcid.datalen = QUIC_CID_LEN;
-	secret_fill(ep->cfg.secret, dcid.data, dcid.datalen);
+	secret_fill(c->secret, dcid.data, dcid.datalen);
 	return ngtcp2_conn_client_new(&c->qc, &dcid, scid, path, NGTCP2_PROTO_VER_V1, &quic_client_callbacks,
 				      &st, &tp, NULL, c);
 }
@@ -107,13 +107,14 @@ static void count_out(struct quic_conn *c)
 }
 
 static struct quic_conn *conn_alloc(struct quic_endpoint *ep, const struct addr *remote,
-				    const char *server_name)
+				    const char *server_name, struct secret_source *secret)
 {
 	struct quic_conn *c = calloc(1, sizeof(*c));
 
 	if (!c)
 		return NULL;
 	c->ep = ep;
+	c->secret = secret ? secret : ep->cfg.secret;
 	c->remote = *remote;
 	c->ref.get_conn = get_conn;
 	c->ref.user_data = c;
@@ -133,16 +134,17 @@ static struct quic_conn *conn_alloc(struct quic_endpoint *ep, const struct addr 
 }
 
 struct quic_conn *conn_new(struct quic_endpoint *ep, const struct addr *local, const struct addr *remote,
-			   const char *server_name, const struct conn_origin *origin, struct err *e)
+			   const char *server_name, struct secret_source *secret,
+			   const struct conn_origin *origin, struct err *e)
 {
-	struct quic_conn *c = conn_alloc(ep, remote, server_name);
+	struct quic_conn *c = conn_alloc(ep, remote, server_name, secret);
 	ngtcp2_path path;
 	ngtcp2_cid scid;
 	int rv;
 
 	if (!c)
 		goto nomem;
-	cid_make(ep, &scid);
+	cid_make(ep, c->secret, &scid);
 	memcpy(c->first_cid, scid.data, QUIC_CID_LEN);
 	path_set(&path, local, remote);
 	if (cid_add(c, scid.data, scid.datalen) || heap_set(&ep->timers, &c->timer, TIME_NEVER))

@@ -21,8 +21,9 @@
 #include "core/heap.h"
 #include "core/quic.h"
 
-#define QUIC_PAYLOAD_SIZE 1200 /* RFC 9000 §14: the least that every path carries; we never probe for more  \
-				*/
+#define QUIC_PAYLOAD_SIZE                                                                                    \
+	1200 /* RFC 9000 §14: the least that every path carries; we never probe for more                    \
+	      */
 #define QUIC_BURST_MAX	  (16 * QUIC_PAYLOAD_SIZE) /* one UDP_SEGMENT send */
 #define QUIC_LINGER_PTO	  3			   /* RFC 9000 §10.2 */
 #define QUIC_LINGER_MAX	  20000			   /* closing and draining connections kept at once */
@@ -78,6 +79,7 @@ enum conn_state {
 
 struct quic_conn {
 	struct quic_endpoint *ep;
+	struct secret_source *secret; /* of its connection IDs and path challenges; borrowed */
 	enum conn_state state;
 	ngtcp2_conn *qc;      /* NULL from CONN_LINGER on */
 	gnutls_session_t tls; /* NULL once the handshake is confirmed */
@@ -93,12 +95,12 @@ struct quic_conn {
 	struct stream_list streams, waiting, sending, ended;
 	uint64_t received;
 
-	bool counted;		    /* in ep->live */
-	bool half_open;		    /* in ep->half_open */
-	bool done_noted, done_told; /* handshake done */
+	bool counted;		      /* in ep->live */
+	bool half_open;		      /* in ep->half_open */
+	bool done_noted, done_told;   /* handshake done */
 	unsigned paths_ok, paths_bad; /* validations that ended, not yet told */
-	bool reset_seen;	    /* stateless reset */
-	bool silent;		    /* nothing may ever leave again after the close */
+	bool reset_seen;	      /* stateless reset */
+	bool silent;		      /* nothing may ever leave again after the close */
 	bool dirty;
 
 	/* how it ends: what `closed` will say */
@@ -155,7 +157,7 @@ void reset_token_drop(struct quic_conn *c, const uint8_t token[NGTCP2_STATELESS_
 struct quic_conn *reset_token_find(const struct quic_endpoint *ep, const uint8_t *tail);
 void cids_clear(struct quic_conn *c);
 /* A fresh connection ID of ours. */
-void cid_make(struct quic_endpoint *ep, ngtcp2_cid *out);
+void cid_make(const struct quic_endpoint *ep, struct secret_source *secret, ngtcp2_cid *out);
 /* Counts one more of this address; ERR_LIMIT where it has its share. */
 int source_take(struct quic_endpoint *ep, struct quic_conn *c, const struct addr *remote);
 void source_release(struct quic_conn *c);
@@ -168,7 +170,8 @@ struct conn_origin { /* server: where a connection comes from */
 };
 /* NULL and `e` on error. */
 struct quic_conn *conn_new(struct quic_endpoint *ep, const struct addr *local, const struct addr *remote,
-			   const char *server_name, const struct conn_origin *origin, struct err *e);
+			   const char *server_name, struct secret_source *secret,
+			   const struct conn_origin *origin, struct err *e);
 /* 0 or what ngtcp2 said; the connection has been dealt with either way. */
 int conn_input(struct quic_conn *c, const struct addr *local, const struct addr *remote, unsigned ecn,
 	       const uint8_t *data, size_t len);

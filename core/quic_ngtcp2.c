@@ -18,7 +18,7 @@ static int on_path_challenge(ngtcp2_conn *qc, uint8_t *data, void *user_data)
 	struct quic_conn *c = user_data;
 
 	(void)qc;
-	secret_fill(c->ep->cfg.secret, data, NGTCP2_PATH_CHALLENGE_DATALEN);
+	secret_fill(c->secret, data, NGTCP2_PATH_CHALLENGE_DATALEN);
 	return 0;
 }
 
@@ -41,7 +41,7 @@ static int on_new_cid(ngtcp2_conn *qc, ngtcp2_cid *cid, uint8_t *token, size_t l
 	struct quic_conn *c = user_data;
 
 	(void)qc;
-	cid_make(c->ep, cid);
+	cid_make(c->ep, c->secret, cid);
 	cid->datalen = len;
 	if (ngtcp2_crypto_generate_stateless_reset_token(token, c->ep->cfg.reset_key,
 							 sizeof(c->ep->cfg.reset_key), cid))

@@ -29,6 +29,7 @@ struct device *device_new(const struct device_shared *shared, const struct devic
 	if (!dev)
 		return NULL;
 	dev->sh = shared;
+	dev->secret = cfg->secret ? cfg->secret : shared->secret;
 	dev->id = *cfg->identity;
 	dev->hold = cfg->hold;
 	dev->accept_unsigned = cfg->accept_unsigned;
@@ -75,7 +76,7 @@ static void draw_registration(struct device *dev)
 	uint8_t raw[REGISTRATION_LEN / 2];
 
 	drop_code(dev);
-	secret_fill(dev->sh->secret, raw, sizeof(raw));
+	secret_fill(dev->secret, raw, sizeof(raw));
 	hash_hex(raw, sizeof(raw), dev->registration);
 }
 

@@ -30,7 +30,7 @@ struct device_shared {
 	time_ns request_timeout, code_wait, code_hold, backoff_min, backoff_max;
 	uint64_t seed;
 	const uint8_t *run_key;          /* 32 bytes: fingerprints of codes */
-	struct secret_source *secret;    /* nonces, registrations */
+	struct secret_source *secret;    /* nonces, registrations; of devices that have none of their own */
 	struct token_keys *keys;         /* pinned by configuration */
 	struct token_keys *keys_no_kid;  /* the same, tokens without `kid` allowed: for accept_unsigned */
 };
@@ -43,6 +43,7 @@ struct device_config {
 	bool accept_unsigned;
 	bool any_registration;           /* takes an SMS without `r`: foreign servers' texts */
 	const char *const *senders;      /* numbers and names, NULL-terminated, borrowed; NULL: any */
+	struct secret_source *secret;    /* borrowed; NULL: what all share */
 };
 
 enum device_event_kind {

@@ -50,6 +50,7 @@ struct device {
 	const struct device_shared *sh;
 	char *label;
 	const char *const *senders; /* NULL: any */
+	struct secret_source *secret;
 	struct registry_device id;
 	char methods[REGISTRY_METHODS][9];
 	uint8_t methods_n;

@@ -92,7 +92,7 @@ void device_send(struct device *dev, const struct instant *at, struct device_eff
 	dev->pending = MSG_RESOURCES;
 	dev->request_id = ++dev->last_id;
 	dev->request_at = at->now;
-	secret_fill(dev->sh->secret, nonce, sizeof(nonce));
+	secret_fill(dev->secret, nonce, sizeof(nonce));
 	hash_hex(nonce, sizeof(nonce), dev->nonce);
 	snprintf(r.nonce, sizeof(r.nonce), "%s", dev->nonce);
 	fill_identity(dev, &r);

@@ -140,7 +140,8 @@ int fleet_add(struct fleet *f, const struct fleet_device_config *d, struct err *
 				    .hold = d->hold,
 				    .accept_unsigned = d->accept_unsigned,
 				    .any_registration = d->any_registration,
-				    .senders = d->senders};
+				    .senders = d->senders,
+				    .secret = d->secret};
 	struct fleet_device *fd;
 	const char *uuid;
 
@@ -155,6 +156,7 @@ int fleet_add(struct fleet *f, const struct fleet_device_config *d, struct err *
 	STAILQ_INIT(&fd->sms);
 	fd->fleet = f;
 	fd->power_on_at = fd->off_for = TIME_NEVER;
+	fd->secret = d->secret;
 	fd->dev = device_new(&f->shared, &cfg);
 	fd->storage = d->storage;
 	if (!fd->storage) {

@@ -42,6 +42,7 @@ struct fleet_device_config {
 	bool any_registration;           /* takes an SMS that names no registration: foreign servers' texts */
 	const char *const *senders;      /* numbers and names that codes may come from, NULL-terminated,
 					    borrowed; NULL: any */
+	struct secret_source *secret;    /* its nonces, registrations, connection IDs; borrowed; NULL: the fleet's */
 	struct storage *storage;         /* borrowed; its files are named "<uuid>.…"; NULL: the fleet's own
 					    memory, which keeps what was synced over a power cut */
 };

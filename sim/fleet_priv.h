@@ -4,7 +4,7 @@
 
 #include <sys/queue.h>
 
-#define HASH_NONFATAL_OOM 1
+#define HASH_NONFATAL_OOM      1
 #define uthash_nonfatal_oom(e) ((e)->lost = true)
 #include <uthash.h>
 
@@ -25,18 +25,19 @@ struct waiting_sms {
 struct fleet_device {
 	struct fleet *fleet;
 	struct device *dev;
+	struct secret_source *secret; /* borrowed; NULL: the fleet's */
 	unsigned index;
-	unsigned boots;            /* what was noted before a power cut is not for the device after it */
-	enum state_name shown;     /* as the journal has it */
-	bool lost;                 /* the uuid hash had no memory */
-	bool cut, drop;            /* a fault fired where it could not act at once */
-	bool quiet;                /* the store broke within this step: the rest of it is not done */
+	unsigned boots;	       /* what was noted before a power cut is not for the device after it */
+	enum state_name shown; /* as the journal has it */
+	bool lost;	       /* the uuid hash had no memory */
+	bool cut, drop;	       /* a fault fired where it could not act at once */
+	bool quiet;	       /* the store broke within this step: the rest of it is not done */
 	struct heap_node timer;
-	time_ns power_on_at;       /* while OFF: a power cycle's end; TIME_NEVER */
-	time_ns off_for;           /* with `cut`: power_cycle's length; TIME_NEVER: stays off */
-	struct quic_conn *conn;    /* NULL: none; quic's until `closed` */
+	time_ns power_on_at;	   /* while OFF: a power cycle's end; TIME_NEVER */
+	time_ns off_for;	   /* with `cut`: power_cycle's length; TIME_NEVER: stays off */
+	struct quic_conn *conn;	   /* NULL: none; quic's until `closed` */
 	struct quic_conn *closing; /* told to close, CONNECTION_CLOSE not yet written; NULL */
-	uint64_t stale;            /* a request that is not waited for any more; 0: none */
+	uint64_t stale;		   /* a request that is not waited for any more; 0: none */
 	uint64_t sent, received;   /* datagrams since the last net.count */
 	struct storage *storage;   /* borrowed, or own's */
 	struct storage_mem *own;
@@ -74,7 +75,7 @@ struct fleet {
 	STAILQ_HEAD(, note) notes;
 	struct device_effects fx;
 	struct buf file;
-	struct instant at;       /* of the present call */
+	struct instant at;	 /* of the present call */
 	struct dgram_sink *sink; /* of the present turn, counting; NULL outside of one */
 	bool blocked, dirty;
 };

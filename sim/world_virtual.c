@@ -8,6 +8,9 @@
 #include <time.h>
 
 #include <gnutls/gnutls.h>
+#define HASH_NONFATAL_OOM 1
+#define uthash_nonfatal_oom(e) ((e)->lost = true)
+#include <uthash.h>
 
 #include "core/heap.h"
 #include "core/rng.h"
@@ -51,7 +54,9 @@ struct binding {
 struct source {
 	struct secret_source base; /* first */
 	struct rng rng;
-	SLIST_ENTRY(source) next;
+	bool lost; /* the hash had no memory for it */
+	UT_hash_handle hh;
+	char name[];
 };
 
 struct world_virtual {
@@ -62,7 +67,7 @@ struct world_virtual {
 	unsigned actors_n;
 	struct binding bindings[ADDRS_MAX];
 	unsigned bindings_n;
-	SLIST_HEAD(, source) sources;
+	struct source *sources; /* by name */
 	SLIST_HEAD(, event) spare;
 	struct dgram_sink sink; /* see self_of */
 	uint8_t burst[DATAGRAM_MAX + 1];
@@ -247,7 +252,6 @@ struct world_virtual *world_virtual_new(uint64_t seed, time_ns link_delay, struc
 	w->sink.send = sink_send;
 	w->current = -1;
 	heap_init(&w->events);
-	SLIST_INIT(&w->sources);
 	SLIST_INIT(&w->spare);
 	return w;
 }
@@ -256,6 +260,7 @@ static struct world_virtual *gnutls_world;
 
 void world_virtual_free(struct world_virtual *w)
 {
+	struct source *s, *next;
 	struct heap_node *n;
 
 	if (!w)
@@ -273,10 +278,8 @@ void world_virtual_free(struct world_virtual *w)
 	}
 	for (unsigned i = 0; i < w->bindings_n; i++)
 		nat_free(w->bindings[i].nat);
-	while (!SLIST_EMPTY(&w->sources)) {
-		struct source *s = SLIST_FIRST(&w->sources);
-
-		SLIST_REMOVE_HEAD(&w->sources, next);
+	HASH_ITER(hh, w->sources, s, next) {
+		HASH_DEL(w->sources, s);
 		free(s);
 	}
 	if (gnutls_world == w)
@@ -512,13 +515,22 @@ static void source_fill(struct secret_source *src, void *out, size_t len)
 
 struct secret_source *world_virtual_secret(struct world_virtual *w, const char *name)
 {
-	struct source *s = calloc(1, sizeof(*s));
+	struct source *s;
 
+	HASH_FIND_STR(w->sources, name, s);
+	if (s)
+		return &s->base;
+	s = calloc(1, sizeof(*s) + strlen(name) + 1);
 	if (!s)
 		return NULL;
+	strcpy(s->name, name);
 	s->base.fill = source_fill;
 	rng_init(&s->rng, w->seed, name, "secret");
-	SLIST_INSERT_HEAD(&w->sources, s, next);
+	HASH_ADD_STR(w->sources, name, s);
+	if (s->lost) {
+		free(s);
+		return NULL;
+	}
 	return &s->base;
 }
 

@@ -69,7 +69,9 @@ void world_virtual_run_to(struct world_virtual *w, time_ns time);
 
 /* The clocks as `actor` sees them (-1: without an offset). */
 struct instant world_virtual_now(const struct world_virtual *w, int actor);
-/* A seeded source of its own for each name; lives as long as the world. NULL without memory. */
+/* A seeded source of its own for each name: the same one each time it is asked for, so
+ * that an actor that starts again draws on and repeats nothing. Lives as long as the
+ * world. NULL without memory. */
 struct secret_source *world_virtual_secret(struct world_virtual *w, const char *name);
 
 /* GnuTLS reads the current actor's clock from now on, in the whole process. */

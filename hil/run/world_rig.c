@@ -336,7 +336,8 @@ static int add_devices(struct vrig *r, struct err *e)
 						 .identity = d->identity,
 						 .hold = d->hold,
 						 .accept_unsigned = d->accept_unsigned,
-						 .senders = plan_known_senders(r->plan)};
+						 .senders = plan_known_senders(r->plan),
+						 .secret = world_virtual_secret(r->world, d->label)};
 		int rv;
 
 		for (unsigned m = 0; m < REGISTRY_METHODS && d->methods[m][0]; m++)

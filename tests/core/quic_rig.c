@@ -318,7 +318,7 @@ struct rig_client *rig_connect(struct rig *r, const char *name)
 	struct rig_client *c = calloc(1, sizeof(*c));
 
 	assert(c);
-	c->conn = quic_connect(r->client, &r->at, &r->client_addr, &r->server_addr, name, c, NULL);
+	c->conn = quic_connect(r->client, &r->at, &r->client_addr, &r->server_addr, name, NULL, c, NULL);
 	assert(c->conn);
 	return c;
 }

@@ -274,7 +274,7 @@ START_TEST(quic_over_udp)
 	live_clock(&at);
 	for (i = 1; i <= 50; i++) {
 		struct quic_conn *c = quic_connect(client.ep, &at, live_socket_local(client.socket), &target,
-						   "server.test", (void *)i, NULL);
+						   "server.test", NULL, (void *)i, NULL);
 		uint8_t body[100] = {(uint8_t)i};
 
 		ck_assert_ptr_nonnull(c);

@@ -288,7 +288,7 @@ static void raw(const char *data, size_t len)
 	struct err e = {0};
 
 	if (!t.conn)
-		t.conn = quic_connect(t.client, &t.at, &t.here, &t.there, "127.0.0.1", NULL, &e);
+		t.conn = quic_connect(t.client, &t.at, &t.here, &t.there, "127.0.0.1", NULL, NULL, &e);
 	ck_assert_msg(t.conn != NULL, "%s", e.text);
 	t.replied = false;
 	ck_assert_int_eq(quic_request(t.conn, (const uint8_t *)data, len, NULL), 0);

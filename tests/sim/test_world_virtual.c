@@ -179,6 +179,8 @@ START_TEST(clocks_and_secrets)
 	secret_fill(s, x, 16);
 	secret_fill(t, y, 16);
 	secret_fill(u, z, 16);
+	/* asked for again it goes on where it was: who starts again repeats nothing */
+	ck_assert_ptr_eq(world_virtual_secret(w, "fleet"), s);
 	ck_assert_int_ne(memcmp(x, y, 16), 0);
 	ck_assert_int_eq(memcmp(x, z, 16), 0);
 	ck_assert_int_eq(world_virtual_now(w, ia).unix_ms, WORLD_VIRTUAL_EPOCH_S * 1000);
