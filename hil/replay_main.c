@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "hil/judge/verdict.h"
+#include "hil/run/offline.h"
 #include "hil/run/replay.h"
 #include "hil/verbs.h"
 
@@ -16,6 +17,8 @@ static const char help[] =
 	"\n"
 	"  --device WHO      a uuid or a label such as A[3]: tells this device's life, too;\n"
 	"                    the one that a mode is about (default: the first)\n"
+	"  --offline         no rig: feeds what was received to today's device state machine and\n"
+	"                    shows the first transition that differs; also for live recordings\n"
 	"\n"
 	"Exit: 0 alike, 1 different, 2 bad input, 3 environment, 5 nothing can be said.\n";
 
@@ -34,10 +37,19 @@ static int bad(const char *fmt, const char *value)
 	return EXIT_BAD_INPUT;
 }
 
+static int set_mode(struct choice *c, enum mode mode)
+{
+	if (c->mode != MODE_AGAIN && c->mode != mode)
+		return bad("%s", "one of --offline, --lift and --against at a time");
+	c->mode = mode;
+	return 0;
+}
+
 /* < 0: go on */
 static int read_options(int argc, char **argv, struct choice *c)
 {
 	static const struct option options[] = {{"device", required_argument, NULL, 'd'},
+						{"offline", no_argument, NULL, 'o'},
 						{"help", no_argument, NULL, 'h'},
 						{NULL, 0, NULL, 0}};
 	int opt;
@@ -47,6 +59,10 @@ static int read_options(int argc, char **argv, struct choice *c)
 		switch (opt) {
 		case 'd':
 			c->device = optarg;
+			break;
+		case 'o':
+			if (set_mode(c, MODE_OFFLINE))
+				return EXIT_BAD_INPUT;
 			break;
 		case 'h':
 			fputs(help, stdout);
@@ -78,6 +94,8 @@ static int live_recording(const struct recording *r)
 
 static int again(const struct choice *c, const struct recording *r, const struct replay_device *d)
 {
+	if (c->mode == MODE_OFFLINE)
+		return replay_offline(r, c->device ? d : NULL);
 	if (c->device)
 		replay_story(r, d);
 	if (r->virtual_time)

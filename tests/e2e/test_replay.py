@@ -86,6 +86,18 @@ expect("the same, judged otherwise", run("replay", judged), 1, "but judged other
 expect("all are kept", run("run", "--keep-all", "--out", "out", LOST), 1)
 expect("so that what passed replays, too", run("replay", OUT / "replay" / "good"), 0, "same verdict (PASS)")
 
+# ---- offline: what was received, to today's device ----
+expect("offline: alike", run("replay", OUT / "replay" / "lost", "--offline"), 0,
+       "replay/lost: offline: 2 of 2 devices alike, ", "that no journal holds (publish interval")
+expect("offline: one device", run("replay", OUT / "replay" / "lost", "--offline", "--device", "A[2]"), 0,
+       "offline: 1 of 1 device alike, 7 inputs, 7 transitions, 2 requests")
+expect("offline: the recorded row was changed", run("replay", changed, "--offline"), 1,
+       "replay/lost: A[2]: different at +3.", "before    +0.", "input     its deadline came", "to=IDLE",
+       "now       +3.", "to=NOT_PROVISIONED", "offline: 1 of 2 devices alike")
+other = copy_of("another-seed")
+(other / "plan.json").write_text((other / "plan.json").read_text().replace("0x5eed", "0x5eee"))
+expect("offline: a plan of another run", run("replay", other, "--offline"), 2, "do not belong together")
+
 # ---- bad input ----
 expect("no folder", run("replay", "nowhere"), 2, "nowhere: No such file or directory")
 expect("none named", run("replay"), 2, "which folder?")
