@@ -180,12 +180,12 @@ static void smsc_encode(struct pdu *p, const struct pdu_address *a)
 /* Steps over the SCA; `r` is left at the TPDU. */
 static void smsc_decode(const struct pdu *p, struct reader *r, struct pdu_address *out)
 {
-	size_t sca = p->len - p->tpdu;
+	size_t sca = p->tpdu > p->len ? 0 : p->len - p->tpdu;
 
 	memset(out, 0, sizeof(*out));
 	r->p = p->octets + sca;
-	r->left = p->tpdu;
 	r->bad = p->tpdu > p->len;
+	r->left = r->bad ? 0 : p->tpdu;
 	if (r->bad || sca < 3)
 		return;
 	out->type = p->octets[1];
@@ -488,7 +488,7 @@ int pdu_from_hex(const char *hex, size_t len, size_t tpdu, struct pdu *out)
 		out->octets[i] = (uint8_t)(high << 4 | low);
 	}
 	out->tpdu = tpdu;
-	if (!tpdu || !out->len)
+	if (!tpdu || tpdu > out->len) /* else the sum below might wrap */
 		return ERR_LIMIT;
 	if (out->len != tpdu && out->len != 1 + out->octets[0] + tpdu)
 		return ERR_LIMIT;

@@ -98,6 +98,14 @@ START_TEST(lengths_must_agree)
 	ck_assert_int_eq(pdu_from_hex(hex, strlen(hex) - 1, 18, &p), ERR_PARSE);
 	ck_assert_int_eq(pdu_from_hex("00XX", 4, 1, &p), ERR_PARSE);
 	ck_assert_int_eq(pdu_from_hex("", 0, 0, &p), ERR_LIMIT);
+	/* 1 + 0x05 + this wraps to the six octets that there are */
+	ck_assert_int_eq(pdu_from_hex("050000000000", 12, (size_t)0, &p), ERR_LIMIT);
+	ck_assert_int_eq(pdu_from_hex("080000000000", 12, (size_t)-3, &p), ERR_LIMIT);
+	/* nor does a unit whose parts disagree lead a reader outside of it */
+	p.tpdu = p.len + 200;
+	ck_assert_int_eq(pdu_submit_decode(&p, &(struct pdu_submit){0}), ERR_PARSE);
+	ck_assert_int_eq(pdu_deliver_decode(&p, &(struct pdu_deliver){0}), ERR_PARSE);
+	ck_assert_int_eq(pdu_report_decode(&p, &(struct pdu_report){0}), ERR_PARSE);
 }
 END_TEST
 
