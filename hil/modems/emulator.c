@@ -131,6 +131,15 @@ static bool link_path(const struct emulated *m, char out[PATH_MAX])
 	return dir && snprintf(out, PATH_MAX, "%s/%s", dir, m->spec->name) < PATH_MAX;
 }
 
+/* A link of ours or of a run before; any other file stays. */
+static void remove_link(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
+		unlink(path);
+}
+
 int emulator_plug(struct emulated *m, struct err *e)
 {
 	char path[PATH_MAX];
@@ -143,7 +152,7 @@ int emulator_plug(struct emulated *m, struct err *e)
 	if (rv)
 		return rv;
 	if (link_path(m, path)) {
-		unlink(path);
+		remove_link(path);
 		if (symlink(m->pty.path, path)) {
 			rv = err_set_at(e, ERR_ENVIRONMENT, path, 0, 0, "%s", strerror(errno));
 			pty_close(&m->pty);
@@ -164,7 +173,7 @@ void emulator_unplug(struct emulated *m, const char *why)
 	if (!m->plugged)
 		return;
 	if (link_path(m, path))
-		unlink(path);
+		remove_link(path);
 	pty_close(&m->pty);
 	m->plugged = false;
 	on_state(m, m->emulator->now, "off", why);

@@ -14,17 +14,28 @@ int emulator_control_open(struct emulator *em, struct err *e)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	const char *path = em->config.control;
+	struct stat st;
+	mode_t mask;
+	int rv;
 
 	if (!path)
 		return 0;
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return err_set_at(e, ERR_PARSE, path, 0, 0, "longer than a socket's path may be");
 	strcpy(addr.sun_path, path);
-	unlink(path); /* left by a run that was killed */
+	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
+		unlink(path); /* left by a run that was killed; whatever else stands there is not ours */
 	em->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (em->listener < 0 || bind(em->listener, (struct sockaddr *)&addr, sizeof(addr)) ||
-	    chmod(path, 0600) || listen(em->listener, BACKLOG))
-		return err_set_at(e, ERR_ENVIRONMENT, path, 0, 0, "control socket: %s", strerror(errno));
+	mask = umask(0177);
+	rv = em->listener < 0 ? -1 : bind(em->listener, (struct sockaddr *)&addr, sizeof(addr));
+	umask(mask);
+	if (rv || listen(em->listener, BACKLOG)) {
+		err_set_at(e, ERR_ENVIRONMENT, path, 0, 0, "control socket: %s", strerror(errno));
+		if (em->listener >= 0)
+			close(em->listener);
+		em->listener = -1; /* so that nothing of somebody else's is removed at the end */
+		return ERR_ENVIRONMENT;
+	}
 	return 0;
 }
 

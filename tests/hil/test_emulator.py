@@ -218,6 +218,19 @@ def bad_input(folder):
     refused(3, "--link-dir", f"{folder}/bad.json/x")
 
 
+def others_files_stay(folder):
+    """A socket or a link is made where a file stands: that is an error, not its end."""
+    os.mkdir(f"{folder}/links")
+    for path, args in ((f"{folder}/notes", ("--control", f"unix:{folder}/notes")),
+                       (f"{folder}/links/m1", ("--link-dir", f"{folder}/links"))):
+        with open(path, "w", encoding="utf-8") as f:
+            f.write("mine")
+        r = subprocess.run([program, "--count", "1", *args], capture_output=True, text=True, check=False, timeout=5)
+        expect(r.returncode == 3 and "error: " in r.stderr, r)
+        with open(path, encoding="utf-8") as f:
+            expect(f.read() == "mine", path)
+
+
 def need(name):
     if not shutil.which(name):
         print(f"SKIP: {name} is not installed (apt-get install {name})")
@@ -290,6 +303,7 @@ with tempfile.TemporaryDirectory(prefix="quicrig-emu-") as where:
     if part == "plain":
         plain(where)
         bad_input(where)
+        others_files_stay(where)
     else:
         {"gammu": gammu, "smsd": smsd}[part](where)
 print("ok")
