@@ -381,7 +381,7 @@ static void answer(struct modem_core *m)
 	m->answer.active = false;
 	m->active_at = m->now;
 	if (m->answer.result == AT_OK)
-		emu_line(m, "+CMGS: %d", m->answer.reference);
+		emu_say_reference(m, m->answer.stored, m->answer.reference);
 	emu_result(m, m->answer.result);
 	emu_state(m, "ready", m->answer.result == AT_OK ? "" : "send failed");
 	buf_init(&m->input, INPUT_MAX);

@@ -1,5 +1,6 @@
 /* Commands of V.250 and 3GPP TS 27.007 that the emulated modem knows. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -214,6 +215,14 @@ static int unlock(struct modem_core *m, const char *pin, const char *fresh)
 		if (!m->pin_tries)
 			emu_set_sim(m, SIM_PUK);
 		return CME_PASSWORD;
+	}
+	if (m->sim == SIM_PUK) { /* the second argument is the new PIN */
+		char *pin_new = strdup(fresh);
+
+		if (!pin_new)
+			return AT_ERROR;
+		free(m->pin);
+		m->pin = pin_new;
 	}
 	m->pin_tries = 3;
 	m->puk_tries = 10;

@@ -88,7 +88,8 @@ struct modem_core {
 		enum prompt_for what;
 		size_t tpdu; /* announced */
 		int stat;
-		char to[PDU_ADDRESS_MAX];
+		char to[4 * PDU_ADDRESS_MAX]; /* as it was typed: hex in UCS2 */
+		bool stored; /* AT+CMSS sends it */
 		int refuse; /* result that a fault put behind the PDU; AT_OK: none */
 	} prompt;
 	struct {
@@ -96,6 +97,7 @@ struct modem_core {
 		time_ns at;
 		int result;
 		int reference;
+		bool stored;
 	} answer;
 
 	time_ns mute_until, full_until, network_until, sim_until, storm_at; /* 0: not */
@@ -125,6 +127,8 @@ emu_handler *emu_sms_find(const char *name);
 /* What stands behind a prompt has ended. */
 void emu_prompt_done(struct modem_core *m);
 void emu_prompt_fail(struct modem_core *m, int result);
+/* The network took the SMS: "+CMGS: " or "+CMSS: ". */
+void emu_say_reference(struct modem_core *m, bool stored, int reference);
 /* A parameter that is one number: set, read, test in one. */
 int emu_number(struct modem_core *m, const struct at_command *c, int *value, int max);
 
@@ -135,6 +139,8 @@ bool emu_store_full(const struct modem_core *m);
 struct stored *emu_store_get(struct modem_core *m, int index);
 
 /* Text mode (27.005 §3.4.1). */
+/* A number as the terminal typed it. 0 or ERR_PARSE, ERR_LIMIT. */
+int emu_address_from_text(const struct modem_core *m, const char *to, struct pdu_address *out);
 int emu_submit_from_text(const struct modem_core *m, const char *to, const char *text,
 			 struct pdu_submit *out);
 /* The header behind "+CMGR: " or "+CMGL: <index>," and the text of a stored message. */

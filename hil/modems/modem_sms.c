@@ -254,7 +254,7 @@ static int cmgw(struct modem_core *m, const struct at_command *c)
 	return c->form == AT_READ ? AT_ERROR : ask(m, c, PROMPT_STORE);
 }
 
-void emu_prompt_fail(struct modem_core *m, int result)
+static void prompt_end(struct modem_core *m, int result, const char *why)
 {
 	bool sending = m->prompt.what == PROMPT_SEND;
 
@@ -262,13 +262,27 @@ void emu_prompt_fail(struct modem_core *m, int result)
 	m->prompt.what = PROMPT_NONE;
 	emu_result(m, result);
 	if (sending)
-		emu_state(m, "ready", result == AT_OK ? "cancelled" : "send failed");
+		emu_state(m, "ready", why);
+}
+
+void emu_prompt_fail(struct modem_core *m, int result)
+{
+	prompt_end(m, result, result == AT_OK ? "cancelled" : "send failed");
+}
+
+void emu_say_reference(struct modem_core *m, bool stored, int reference)
+{
+	emu_line(m, "%s: %d", stored ? "+CMSS" : "+CMGS", reference);
 }
 
 static void submit(struct modem_core *m, const struct pdu_submit *s)
 {
 	struct gsm_verdict v = {0};
 
+	if (m->prompt.refuse) {
+		emu_prompt_fail(m, m->prompt.refuse);
+		return;
+	}
 	if (!on_air(m)) {
 		emu_prompt_fail(m, CMS_NO_NETWORK);
 		return;
@@ -283,13 +297,17 @@ static void submit(struct modem_core *m, const struct pdu_submit *s)
 		emu_state(m, "ready", "no final result");
 		return;
 	}
-	if (v.cms || v.plain_error || v.answer_at <= m->now) {
-		if (!v.cms && !v.plain_error)
-			emu_line(m, "+CMGS: %u", v.reference);
-		emu_prompt_fail(m, v.plain_error ? AT_ERROR : v.cms ? CMS(v.cms % 1000) : AT_OK);
+	if (v.cms || v.plain_error) {
+		emu_prompt_fail(m, v.plain_error ? AT_ERROR : CMS(v.cms % 1000));
+		return;
+	}
+	if (v.answer_at <= m->now) {
+		emu_say_reference(m, m->prompt.stored, v.reference);
+		prompt_end(m, AT_OK, "");
 		return;
 	}
 	m->prompt.what = PROMPT_NONE;
+	m->answer.stored = m->prompt.stored;
 	m->answer.active = true;
 	m->answer.at = v.answer_at;
 	m->answer.result = AT_OK;
@@ -336,15 +354,12 @@ void emu_prompt_done(struct modem_core *m)
 		emu_prompt_fail(m, index ? AT_OK : CMS_FULL);
 		return;
 	}
-	if (m->prompt.refuse) {
-		emu_prompt_fail(m, m->prompt.refuse);
-		return;
-	}
 	submit(m, &s);
 }
 
 static int cmss(struct modem_core *m, const struct at_command *c)
 {
+	char to[sizeof(m->prompt.to)];
 	struct pdu_submit s;
 	struct stored *st;
 	int index = 0, rv = emu_sim_cms(m);
@@ -358,9 +373,12 @@ static int cmss(struct modem_core *m, const struct at_command *c)
 		return CMS_INDEX;
 	if (pdu_submit_decode(&st->pdu, &s))
 		return CMS_PDU_PARAMETER;
+	if (at_arg_text(c, 1, to, sizeof(to)) && to[0] && emu_address_from_text(m, to, &s.to))
+		return CMS_TEXT_PARAMETER;
 	st->stat = MESSAGE_SENT;
 	memset(&m->prompt, 0, sizeof(m->prompt));
 	m->prompt.what = PROMPT_SEND;
+	m->prompt.stored = true;
 	rv = fault_at_prompt(m, emu_state(m, "sending", ""));
 	if (rv == AT_OK)
 		submit(m, &s);

@@ -98,14 +98,23 @@ static int from_terminal(const struct modem_core *m, const char *text, char *out
 	return 0;
 }
 
+int emu_address_from_text(const struct modem_core *m, const char *to, struct pdu_address *out)
+{
+	char number[4 * PDU_ADDRESS_MAX];
+	int rv = from_terminal(m, to, number, sizeof(number));
+
+	if (rv == 0)
+		pdu_set_address(number, out);
+	return rv;
+}
+
 int emu_submit_from_text(const struct modem_core *m, const char *to, const char *text, struct pdu_submit *out)
 {
-	char number[4 * PDU_ADDRESS_MAX], utf8[AT_LINE_MAX + 1];
+	char utf8[AT_LINE_MAX + 1];
 
 	memset(out, 0, sizeof(*out));
-	if (from_terminal(m, to, number, sizeof(number)) || from_terminal(m, text, utf8, sizeof(utf8)))
+	if (emu_address_from_text(m, to, &out->to) || from_terminal(m, text, utf8, sizeof(utf8)))
 		return ERR_PARSE;
-	pdu_set_address(number, &out->to);
 	out->report = m->csmp[0] & 0x20; /* <fo>, 27.005 §3.1 */
 	out->pid = (uint8_t)m->csmp[2];
 	return pdu_set_text(utf8, &out->ud);

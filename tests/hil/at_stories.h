@@ -190,13 +190,17 @@ static const struct story {
 			"\"26/11/22,15:00:00+00\"\r\n00680069\r\n" OK,
 		"AT+CMGS=\"002B0033\"\r", "\r\n> ",
 		"00E9" CTRL_Z, "\r\n+CMGS: 1\r\n" OK,
+		/* a whole number: 48 characters */
+		"AT+CMGS=\"002B00330034003600300030003000300030003000300032\",145\r", "\r\n> ",
+		"00E9" CTRL_Z, "\r\n+CMGS: 2\r\n" OK,
 	}},
 	{"store, then send from store", "generic", NULL, {
 		"ATE0\r", "ATE0\r" OK,
 		"AT+CMGW=18\r", "\r\n> ",
 		SUBMIT CTRL_Z, "\r\n+CMGW: 1\r\n" OK,
-		"AT+CMSS=1\r", "\r\n+CMGS: 0\r\n" OK,
+		"AT+CMSS=1\r", "\r\n+CMSS: 0\r\n" OK,
 		"AT+CMSS=2\r", "\r\n+CMS ERROR: 321\r\n",
+		"AT+CMSS=1,\"+34600000009\",145\r", "\r\n+CMSS: 1\r\n" OK,
 	}},
 	{"switched off the air", "generic", NULL, {
 		"ATE0+CFUN=4\r", "ATE0+CFUN=4\r" OK,
@@ -205,6 +209,19 @@ static const struct story {
 		SUBMIT CTRL_Z, "\r\n+CMS ERROR: 331\r\n",
 		"AT+CFUN=1\r", OK,
 		"AT+CREG?\r", "\r\n+CREG: 0,1\r\n" OK,
+	}},
+	{"the PUK sets the PIN anew", "generic", "1234", {
+		"ATE0+CMEE=1\r", "ATE0+CMEE=1\r" OK,
+		"AT+CPIN=\"0000\"\r", "\r\n+CME ERROR: 16\r\n",
+		"AT+CPIN=\"0000\"\r", "\r\n+CME ERROR: 16\r\n",
+		"AT+CPIN=\"0000\"\r", "\r\n+CME ERROR: 16\r\n",
+		"AT+CPIN?\r", "\r\n+CPIN: SIM PUK\r\n" OK,
+		"AT+CPIN=\"12345678\",\"4321\"\r", OK,
+		"AT+CFUN=1,1\r", OK,
+		"ATE0\r", "ATE0\r" OK,
+		"AT+CPIN=\"1234\"\r", ERROR_,
+		"AT+CPIN=\"4321\"\r", OK,
+		"AT+CPIN?\r", "\r\n+CPIN: READY\r\n" OK,
 	}},
 	{"nobody answers calls", "generic", NULL, {
 		"ATD+34600000002;\r", "ATD+34600000002;\r\r\nNO CARRIER\r\n",

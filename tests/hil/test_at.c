@@ -73,6 +73,11 @@ static void rig_fini(struct rig *rig)
 	faults_free(rig->faults);
 }
 
+static int keep_line(void *ctx, const char *line, size_t len)
+{
+	return buf_add(ctx, line, len);
+}
+
 static void arm(struct rig *rig, const char *what, const char *state, const char *args)
 {
 	json_t *spec = json_pack("{s:s, s:s, s:s, s:o, s:{s:s}}", "name", "f", "on", "modem.state", "do",
@@ -190,6 +195,34 @@ START_TEST(a_slow_network)
 		   "\r\n+CMGS: 0\r\n" OK "\r\n+CSQ: 20,99\r\n" OK "\r\n+CMTI: \"SM\",1\r\n");
 	ck_assert_uint_eq(modem_core_deadline(rig.modem), TIME_NEVER);
 	rig_fini(&rig);
+}
+END_TEST
+
+/* CMS errors at "pdu" reach stored messages, too, and the journal says how a send ended. */
+START_TEST(what_the_journal_says_of_a_send)
+{
+	struct buf lines;
+	struct rig rig;
+
+	rig_init(&rig, "generic", NULL, 3);
+	buf_init(&lines, 65536);
+	journal_free(rig.journal);
+	rig.journal = journal_new(keep_line, &lines);
+	journal_set_hook(rig.journal, fault_hook, rig.faults);
+	say(&rig, "send", "ATE0\r", "ATE0\r" OK);
+	say(&rig, "send", SEND_BEGIN, "\r\n> ");
+	say(&rig, "send", SUBMIT CTRL_Z, "\r\n+CMGS: 0\r\n" OK);
+	ck_assert_ptr_nonnull(strstr(lines.data, "\"ready\""));
+	ck_assert_ptr_null(strstr(lines.data, "cancelled"));
+	say(&rig, "cancel", SEND_BEGIN, "\r\n> ");
+	say(&rig, "cancel", ESC, OK);
+	ck_assert_ptr_nonnull(strstr(lines.data, "cancelled"));
+	say(&rig, "store", "AT+CMGW=" SUBMIT_LEN "\r", "\r\n> ");
+	say(&rig, "store", SUBMIT CTRL_Z, "\r\n+CMGW: 1\r\n" OK);
+	arm(&rig, "cms_error", "sending", "{\"code\": 38, \"at\": \"pdu\"}");
+	say(&rig, "stored", "AT+CMSS=1\r", "\r\n+CMS ERROR: 38\r\n");
+	rig_fini(&rig);
+	buf_fini(&lines);
 }
 END_TEST
 
@@ -517,6 +550,7 @@ int main(void)
 	tcase_add_test(c, the_submit_arrives_whole);
 	LOOP(c, verdict, verdicts);
 	tcase_add_test(c, a_slow_network);
+	tcase_add_test(c, what_the_journal_says_of_a_send);
 	LOOP(c, fault_while_sending, send_faults);
 	tcase_add_test(c, mute_for_a_time);
 	LOOP(c, fault_while_receiving, note_faults);
