@@ -214,6 +214,8 @@ static void try_open(struct worker *w)
 	case PHONE_OK:
 		w->life = LIFE_ATTACHING;
 		w->attach_at = 0;
+		/* who it is, before what stands on its SIM: another modem's SMS are not ours */
+		say_state(w, "ATTACHING", NULL, false);
 		break;
 	case PHONE_PIN:
 	case PHONE_LOCKED:

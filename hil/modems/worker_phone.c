@@ -388,6 +388,26 @@ out:
 	return rv;
 }
 
+/* Does the SIM ask for a code? A modem that restarts by itself forgets its PIN. */
+static bool is_locked(struct phone *p)
+{
+	GSM_SecurityCodeType type = SEC_None;
+	GSM_Error error;
+
+	phone_enter(p, PHONE_CALL_LIMIT_MS);
+	error = GSM_GetSecurityStatus(p->s, &type);
+	return !phone_leave(p) && error == ERR_NONE && type != SEC_None && type != SEC_Pin2 && type != SEC_Puk2;
+}
+
+/* No network: opening it again is what enters the PIN. */
+static enum phone_result not_attached(struct phone *p, char *why, size_t size)
+{
+	if (!is_locked(p))
+		return PHONE_ATTACHING;
+	snprintf(why, size, "the SIM asks for a code again");
+	return PHONE_FAILED;
+}
+
 enum phone_result phone_network(struct phone *p, char *why, size_t size)
 {
 	GSM_NetworkInfo net;
@@ -405,7 +425,7 @@ enum phone_result phone_network(struct phone *p, char *why, size_t size)
 	}
 	if (error != ERR_NONE) {
 		snprintf(why, size, "network: %s", GSM_ErrorString(error));
-		return PHONE_ATTACHING;
+		return not_attached(p, why, size);
 	}
 	if (net.State != GSM_HomeNetwork && net.State != GSM_RoamingNetwork) {
 		snprintf(why, size, "%s",
@@ -413,7 +433,7 @@ enum phone_result phone_network(struct phone *p, char *why, size_t size)
 			 : net.State == GSM_RequestingNetwork ? "searching"
 			 : net.State == GSM_NoNetwork         ? "no network"
 							      : "network unknown");
-		return PHONE_ATTACHING;
+		return not_attached(p, why, size);
 	}
 	p->info.network[0] = '\0';
 	/* "214 07" */

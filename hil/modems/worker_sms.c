@@ -119,7 +119,8 @@ static bool compose(struct phone *p, const char *to, const char *text, GSM_SMSMe
 	} else {
 		sms->SMSC.Location = 1;
 	}
-	if (n > SEPTETS_MAX || len >= PHONE_TEXT_MAX || strlen(to) > 30)
+	/* DecodeUTF8 knows no limit: a unit a byte at most must fit into `Text` */
+	if (n > SEPTETS_MAX || len > GSM_MAX_SMS_LENGTH || strlen(to) > 30)
 		return false;
 	DecodeUTF8(sms->Number, to, strlen(to));
 	DecodeUTF8(sms->Text, text, len);
@@ -230,6 +231,14 @@ static uint64_t digest(const GSM_SMSMessage *sms)
 	for (int i = 0; i < 6; i++)
 		h = (h ^ (unsigned)when[i]) * UINT64_C(0x100000001b3);
 	return h;
+}
+
+static bool seen_at(const struct phone *p, int loc)
+{
+	for (unsigned i = 0; i < p->seen_count; i++)
+		if (p->seen[i].loc == loc)
+			return true;
+	return false;
 }
 
 static void seen_drop(struct phone *p, int loc)
@@ -402,6 +411,11 @@ enum phone_result phone_delete(struct phone *p, int loc, char *why, size_t size)
 	GSM_SMSMessage sms;
 	GSM_Error error;
 
+	/* asked for twice, or across a reopening: somebody else's may stand there by now */
+	if (!seen_at(p, loc)) {
+		snprintf(why, size, "no SMS was handed over from there");
+		return PHONE_UNKNOWN;
+	}
 	memset(&sms, 0, sizeof(sms));
 	sms.Folder = 0;
 	sms.Location = loc;

@@ -554,6 +554,24 @@ START_TEST(pins)
 }
 END_TEST
 
+/* It restarts by itself, and its SIM is locked again: the PIN is entered once more. */
+START_TEST(pin_after_a_restart)
+{
+	struct worker *w = &workers[W_p1];
+	json_t *o;
+
+	arm("p1", "modem.state", "received", "reboot", "{}");
+	tell("{\"do\":\"sms\",\"to\":\"p1\",\"from\":\"+34611\",\"text\":\"restart\"}");
+	send_sms(w, "locked", W_b1, "x");
+	o = result(w, "locked");
+	ck_assert_str_eq(text_of(o, "ev"), "failed");
+	ck_assert_int_eq(int_of(o, "cms"), 311);
+	json_decref(o);
+	must(w, "state", "state", "READY");
+	sends_again(w);
+}
+END_TEST
+
 START_TEST(bad_lines_and_texts)
 {
 	struct worker *w = &workers[W_b1];
@@ -571,6 +589,14 @@ START_TEST(bad_lines_and_texts)
 	big[161] = '\0';
 	send_sms(w, "long", W_r1, big);
 	must(w, "failed", "phase", "text");
+	/* one that needs UCS-2, longer than libgammu's own buffers */
+	memset(big, '`', 1000);
+	big[1000] = '\0';
+	send_sms(w, "long2", W_r1, big);
+	must(w, "failed", "phase", "text");
+	/* nothing was handed over from there: whatever it holds is not ours */
+	put(w, "{\"do\":\"delete\",\"loc\":90}");
+	must(w, "deleted", "why", "no SMS was handed over from there");
 	put(w, "{\"do\":\"ping\"}");
 	must(w, "pong", NULL, NULL);
 }
@@ -633,6 +659,7 @@ int main(void)
 	tcase_add_test(tc, unplugged_while_it_sends);
 	tcase_add_test(tc, unsolicited_lines_while_it_sends);
 	tcase_add_test(tc, pins);
+	tcase_add_test(tc, pin_after_a_restart);
 	tcase_add_test(tc, bad_lines_and_texts);
 	tcase_add_test(tc, exit_codes);
 	tcase_add_test(tc, lost_announcement_is_found);
