@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,6 +91,19 @@ void pool_budget_spent(const struct pool_budget *b, const char *sim, int64_t uni
 		*month = (unsigned)json_integer_value(json_object_get(one, "month_sent"));
 }
 
+/* Of the file `path`, which is cut: a rename is durable once its folder is. */
+static int sync_folder(char *path)
+{
+	int fd = open(dirname(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC), rv;
+
+	if (fd < 0)
+		return ERR_IO;
+	/* some file systems cannot, and say so */
+	rv = fsync(fd) && errno != EINVAL ? ERR_IO : 0;
+	close(fd);
+	return rv;
+}
+
 /* A temporary file, synced and renamed: a power cut leaves the old counts or the new. */
 static int store(struct pool_budget *b)
 {
@@ -105,7 +119,7 @@ static int store(struct pool_budget *b)
 	fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (root && fd >= 0 && json_dumpfd(root, fd, JSON_INDENT(1)) == 0 && fsync(fd) == 0 &&
 	    rename(temp, b->path) == 0)
-		rv = 0;
+		rv = sync_folder(temp);
 	if (fd >= 0)
 		close(fd);
 	json_decref(root);

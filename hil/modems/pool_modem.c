@@ -143,6 +143,9 @@ void modem_timer(struct ev_loop *loop, struct ev_timer *w, int events)
 
 	(void)loop;
 	(void)events;
+	/* after a stop of ours, what it has said since stands unread in the pipe */
+	if (m->pid)
+		worker_read(m);
 	if (!m->pid) {
 		if (!m->ejected && !m->quitting && now >= m->restart_at)
 			start(m);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/fault.h"
@@ -318,6 +319,23 @@ START_TEST(stuck_worker_is_killed)
 	never_twice("fake:hang");
 	ck_assert_int_eq(noted("s1 start"), 2);
 	ck_assert_int_ge(journaled("its worker is stuck"), 1);
+}
+END_TEST
+
+/* The rig itself was stopped for a while: the result stands in the pipe, and counts. */
+START_TEST(a_stop_of_ours_is_not_the_workers)
+{
+	struct timespec stop = {1, 0};
+
+	t.cfg.result_ns = t.cfg.hang_ns = 600 * NS_PER_MS;
+	modem("s1", "fake:ok");
+	start();
+	ready(1);
+	ck_assert_int_eq(send_text("a", "x"), 0);
+	nanosleep(&stop, NULL);
+	run(&t.done, 1, 0);
+	ck_assert_int_eq(t.submitted, 1);
+	ck_assert_int_eq(noted("s1 start"), 1);
 }
 END_TEST
 
@@ -782,6 +800,7 @@ int main(void)
 	tcase_add_test(tc, unknown_is_not_repeated);
 	tcase_add_test(tc, death_while_sending_is_unknown);
 	tcase_add_test(tc, stuck_worker_is_killed);
+	tcase_add_test(tc, a_stop_of_ours_is_not_the_workers);
 	tcase_add_test(tc, send_without_result_ends);
 	tcase_add_test(tc, others_work_on);
 	tcase_add_test(tc, garbage_is_survived);
