@@ -21,6 +21,7 @@ struct job {
 	void (*event)(void *ctx, struct job *job, const struct journal_event *ev, const char *line, size_t len);
 	char end[160];	   /* "settled" or why it ended otherwise */
 	char harness[300]; /* "" or what the rig itself failed at: INCONCLUSIVE */
+	char server_died[300]; /* "" or how a server of its own ended that should not have */
 	bool interrupted;
 	struct rss_track rss; /* of the virtual rig's process, by virtual time */
 	double started_s, wall_s; /* real time, by the loop's clock */

@@ -11,6 +11,7 @@ struct judging {
 	struct oracle *oracle;
 	gnutls_hash_hd_t hash;
 	size_t events;
+	const char *server_died;
 };
 
 struct judging *judging_new(json_t *plan, bool allow_unjudged, const char *today, struct err *e)
@@ -53,12 +54,27 @@ void judging_event(struct judging *j, const struct journal_event *ev, const char
 	j->events++;
 }
 
+void judging_server_died(struct judging *j, const char *why)
+{
+	j->server_died = why[0] ? why : NULL;
+}
+
+static void not_judged(struct scenario_result *out, const char *why)
+{
+	scenario_note(out, "cannot be judged: %s", why);
+	out->verdict = VERDICT_INCONCLUSIVE;
+	out->blame = BLAME_HARNESS;
+}
+
 void judging_finish(struct judging *j, const char *end, const char *harness, struct scenario_result *out)
 {
 	struct oracle_end oe = {.harness = harness[0] ? harness : NULL,
+				.server_died = j->server_died,
 				.why = end[0] ? end : "the rig ended early"};
 
-	oracle_finish(j->oracle, &oe, out);
+	/* what was not judged has not passed */
+	if (oracle_finish(j->oracle, &oe, out))
+		not_judged(out, "out of memory");
 }
 
 size_t judging_events(const struct judging *j)
@@ -78,12 +94,11 @@ void judge_job(const struct job *job, bool allow_unjudged, const char *today, st
 {
 	struct err e = {0};
 	struct judging *j = judging_new(job->plan, allow_unjudged, today, &e);
+	const char *harness = job->harness;
 	struct buf line;
 
 	if (!j) {
-		scenario_note(out, "cannot be judged: %s", e.text);
-		out->verdict = VERDICT_INCONCLUSIVE;
-		out->blame = BLAME_HARNESS;
+		not_judged(out, e.text);
 		return;
 	}
 	buf_init(&line, 4 * JOURNAL_LINE_MAX);
@@ -93,8 +108,11 @@ void judge_job(const struct job *job, bool allow_unjudged, const char *today, st
 		buf_reset(&line);
 		if (!journal_format(ev, &line))
 			judging_event(j, ev, line.data, line.len);
+		else if (!harness[0])
+			harness = "a journal line could not be written";
 	}
 	buf_fini(&line);
-	judging_finish(j, job->end, job->harness, out);
+	judging_server_died(j, job->server_died);
+	judging_finish(j, job->end, harness, out);
 	judging_free(j);
 }

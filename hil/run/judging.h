@@ -20,6 +20,8 @@ struct judging *judging_new(json_t *plan, bool allow_unjudged, const char *today
 void judging_free(struct judging *j);
 /* One event; `line` is its text as written (journal_format), without or with '\n'. */
 void judging_event(struct judging *j, const struct journal_event *ev, const char *line, size_t len);
+/* A server of the rig's own ended as it should not have; `why` as in struct job, borrowed. */
+void judging_server_died(struct judging *j, const char *why);
 /* Everything was seen: fills `out` but for the runner's own fields. `end` and
  * `harness` as in struct job. Once. */
 void judging_finish(struct judging *j, const char *end, const char *harness, struct scenario_result *out);

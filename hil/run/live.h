@@ -81,7 +81,10 @@ struct live_job {
 	struct lines server_journal, control;
 	char control_path[LIVE_PATH_MAX];
 	int port;
-	bool server_up, server_wanted, server_ready;
+	bool server_wanted, server_ready;
+	bool server_ending;  /* it was asked to end, and is not gone yet */
+	bool server_again;   /* a start was asked for before it was gone */
+	bool server_killed;  /* it took too long to end by itself */
 	unsigned control_pending;
 	/* What the operator asked for and has no answer to; `asked` in order, on their way;
 	 * `owed` until the server is up again. */

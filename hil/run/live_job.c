@@ -19,7 +19,8 @@
 #include "hil/run/plan.h"
 
 #define START_LIMIT_S 15.0
-#define STOP_LIMIT_S  2.0
+#define STOP_LIMIT_S  10.0 /* a server that takes longer to end hangs */
+#define HURRY_LIMIT_S 2.0  /* where the scenario was cut short: nothing is judged by it */
 #define WALL_EXTRA_S  15.0
 
 #define NOW(j) live_loop_now((j)->rig->o.live)
@@ -111,7 +112,7 @@ static bool rig_busy(void *ctx)
 {
 	struct live_job *j = ctx;
 
-	return j->control_pending || (j->server_wanted && !j->server_ready);
+	return j->control_pending || j->server_ending || (j->server_wanted && !j->server_ready);
 }
 
 static int rig_arm(void *ctx, enum plan_actor where, json_t *spec, struct err *e)
@@ -144,11 +145,14 @@ static void rig_server(void *ctx, const struct instant *at, enum plan_server_do 
 	(void)at;
 	if (what == PLAN_SERVER_START) {
 		j->server_wanted = true;
-		if (!j->server.pid && !j->journal_open && live_server_start(j, &e))
+		if (j->server.pid || j->journal_open)
+			j->server_again = j->server_ending || plan_server_doomed(j->plan);
+		else if (live_server_start(j, &e))
 			live_job_fail(j, "%.250s", e.text);
 		return;
 	}
-	j->server_wanted = false;
+	j->server_wanted = j->server_again = false;
+	j->server_ending = j->server.pid || j->journal_open;
 	proc_kill(&j->server, what == PLAN_SERVER_KILL ? SIGKILL : SIGTERM);
 }
 
@@ -369,6 +373,8 @@ static void note_lag(struct live_job *j)
 
 void live_job_end(struct live_job *j, const char *why)
 {
+	double limit;
+
 	if (j->phase == LIVE_ENDING)
 		return;
 	if (j->fleet)
@@ -381,8 +387,9 @@ void live_job_end(struct live_job *j, const char *why)
 		JS(WHY, j->job->end));
 	j->server_wanted = false;
 	proc_kill(&j->server, SIGTERM);
+	limit = j->job->interrupted || j->job->harness[0] ? HURRY_LIMIT_S : STOP_LIMIT_S;
 	/* also where there is no server any more: `done` never comes from within */
-	ev_timer_set(&j->kill_later, j->server.pid || j->journal_open ? STOP_LIMIT_S : 0., 0.);
+	ev_timer_set(&j->kill_later, j->server.pid || j->journal_open ? limit : 0., 0.);
 	ev_timer_start(j->rig->o.loop, &j->kill_later);
 }
 
@@ -393,6 +400,7 @@ static void on_kill_later(struct ev_loop *loop, ev_timer *w, int events)
 	(void)loop;
 	(void)events;
 	if (j->server.pid) {
+		j->server_killed = true;
 		proc_kill(&j->server, SIGKILL);
 		return;
 	}

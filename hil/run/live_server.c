@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -146,6 +147,7 @@ static const char *last_words(struct live_job *j, char *out, size_t size)
 /* Ended, and its last line read. */
 static void server_over(struct live_job *j)
 {
+	bool asked = j->server_ending, again = j->server_again;
 	char words[240];
 	struct err e = {0};
 
@@ -154,7 +156,7 @@ static void server_over(struct live_job *j)
 	lines_stop(&j->control);
 	j->control_pending = 0;
 	keep_unanswered(j);
-	j->server_ready = false;
+	j->server_ready = j->server_ending = j->server_again = false;
 	if (j->phase == LIVE_ENDING) {
 		live_job_finish(j);
 		return;
@@ -164,13 +166,11 @@ static void server_over(struct live_job *j)
 			      last_words(j, words, sizeof(words)));
 		return;
 	}
-	if (j->server_wanted && j->server_up) {
-		j->server_up = false;
-		j->server_wanted = false;
+	if (!asked)
 		plan_server_died(j->plan, NOW(j));
-	} else if (j->server_wanted && live_server_start(j, &e)) {
+	j->server_wanted = again;
+	if (again && live_server_start(j, &e))
 		live_job_fail(j, "%.250s", e.text);
-	}
 }
 
 static void server_journal_end(void *ctx)
@@ -181,20 +181,36 @@ static void server_journal_end(void *ctx)
 	server_over(j);
 }
 
+/* A server that breaks when it is told to end is as broken as one that does so before. */
+static void judge_last_exit(struct live_job *j, int status, const char *why)
+{
+	struct job *job = j->job;
+	char words[240];
+
+	if (job->interrupted || job->harness[0])
+		return;
+	if (j->server_killed)
+		snprintf(job->server_died, sizeof(job->server_died), "not at SIGTERM: it had to be killed");
+	else if (WIFSIGNALED(status) ? WTERMSIG(status) != SIGKILL : WEXITSTATUS(status) != 0)
+		snprintf(job->server_died, sizeof(job->server_died), "%s: %.200s", why,
+			 last_words(j, words, sizeof(words)));
+}
+
 static void server_exited(void *ctx, struct proc *p, int status)
 {
 	struct live_job *j = ctx;
 	char why[60];
 
 	(void)p;
-	if (j->phase == LIVE_ENDING) {
-		server_over(j);
-		return;
-	}
 	if (WIFSIGNALED(status))
 		snprintf(why, sizeof(why), "signal %d", WTERMSIG(status));
 	else
 		snprintf(why, sizeof(why), "exit %d", WEXITSTATUS(status));
+	if (j->phase == LIVE_ENDING) {
+		judge_last_exit(j, status, why);
+		server_over(j);
+		return;
+	}
 	JOURNAL(j->journal, NOW(j)->now, "server", NULL, NULL, NULL, J_SERVER_STATE, JS(STATE, "down"),
 		JS(WHY, why));
 	server_over(j);
@@ -231,8 +247,12 @@ int live_server_start(struct live_job *j, struct err *e)
 		argv[n++] = sets[k];
 	}
 	argv[n] = NULL;
-	if (key < 0 || pipe2(out, O_CLOEXEC))
-		return err_set(e, ERR_IO, "pipe: %s", strerror(errno));
+	if (key < 0 || pipe2(out, O_CLOEXEC)) {
+		err_set(e, ERR_IO, "pipe: %s", strerror(errno));
+		if (key >= 0)
+			close(key);
+		return ERR_IO;
+	}
 	fcntl(out[0], F_SETPIPE_SZ, 1 << 20);
 	j->server.exited = server_exited;
 	j->server.ctx = j;
@@ -249,7 +269,7 @@ int live_server_start(struct live_job *j, struct err *e)
 		close(out[0]);
 		return rv;
 	}
-	j->server_up = j->server_wanted = j->journal_open = true;
+	j->server_wanted = j->journal_open = true;
 	j->server_ready = false;
 	j->server_journal.line = server_line;
 	j->server_journal.closed = server_journal_end;

@@ -103,8 +103,12 @@ void plan_fault_fired(struct plan *p, const struct instant *at, const char *name
 /* A server process that starts again knows of no fault: those of its own that may still
  * fire are armed once more. `nth` counts from there; `times` is what is left. */
 int plan_arm_server_again(struct plan *p, const struct instant *at, struct err *e);
-/* The server ended without having been asked to. */
+/* The server ended without having been asked to. Where no fault that ends a server has
+ * told so since the last time, the line was lost: the first one that has not fired did it. */
 void plan_server_died(struct plan *p, const struct instant *at);
+
+/* A fault that ends the server has fired, and plan_server_died was not called since. */
+bool plan_server_doomed(const struct plan *p);
 
 time_ns plan_deadline(const struct plan *p);
 /* Does what is due; returns how the scenario stands. */

@@ -259,6 +259,11 @@ static bool kills(json_t *fault)
 	return strcmp(what, "kill") == 0 || strcmp(what, "restart") == 0;
 }
 
+bool plan_server_doomed(const struct plan *p)
+{
+	return p->death_told;
+}
+
 void plan_fault_fired(struct plan *p, const struct instant *at, const char *name, const char *dev)
 {
 	char full[256];
@@ -270,7 +275,8 @@ void plan_fault_fired(struct plan *p, const struct instant *at, const char *name
 		fault_full_name(p, json_string_value(json_object_get(fault, "name")), full, sizeof(full));
 		if (strcmp(full, name) == 0) {
 			fired(fault);
-			p->death_told = p->death_told || kills(fault);
+			p->death_told = p->death_told || kills(fault) ||
+					strcmp(json_string_value(json_object_get(fault, "do")), "stop") == 0;
 			follow(p, at, fault, find_device(p, dev));
 			return;
 		}

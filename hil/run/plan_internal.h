@@ -53,7 +53,7 @@ struct plan {
 	bool wait_any;
 	unsigned wait_missing, wait_total;
 
-	bool death_told; /* a fault that kills the server has said so; its death is expected */
+	bool death_told; /* a fault that ends the server has said so; its death is expected */
 	unsigned unsettled; /* devices not in PV, PA, IDLE, OFF */
 	time_ns last_change;
 	time_ns silent_for;
