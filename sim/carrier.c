@@ -16,6 +16,15 @@
 #include "core/rng.h"
 #include "core/smstext.h"
 
+/* How many SMS a device had: its next one's random stream. Ids will not do: the server
+ * draws them in the order of all devices' requests. */
+struct owner {
+	unsigned sms;
+	bool unkept;
+	UT_hash_handle hh;
+	char uuid[];
+};
+
 #define ID_KEPT (24 * 3600 * NS_PER_S)
 
 /* Profile typical (hil.md): median and p95 give a lognormal's sigma = ln(p95/median)/1.645 */
@@ -60,6 +69,7 @@ struct carrier {
 	struct carrier_config cfg;
 	struct heap acts;
 	struct sms *by_id; /* hash */
+	struct owner *owners; /* hash by uuid */
 	TAILQ_HEAD(, sms) by_age;
 	time_ns free_at[CARRIER_SENDERS_MAX];
 	unsigned next_sender;
@@ -122,6 +132,7 @@ static void forget(struct carrier *c, struct sms *s)
 
 void carrier_free(struct carrier *c)
 {
+	struct owner *o, *next;
 	struct heap_node *n;
 
 	if (!c)
@@ -133,6 +144,10 @@ void carrier_free(struct carrier *c)
 	heap_fini(&c->acts);
 	while (!TAILQ_EMPTY(&c->by_age))
 		forget(c, TAILQ_FIRST(&c->by_age));
+	HASH_ITER(hh, c->owners, o, next) {
+		HASH_DEL(c->owners, o);
+		free(o);
+	}
 	free(c);
 }
 
@@ -201,10 +216,32 @@ static void forget_old(struct carrier *c, time_ns now)
 		forget(c, s);
 }
 
+static struct owner *owner_of(struct carrier *c, const char *uuid)
+{
+	size_t len = strlen(uuid);
+	struct owner *o;
+
+	HASH_FIND(hh, c->owners, uuid, len, o);
+	if (o)
+		return o;
+	o = calloc(1, sizeof(*o) + len + 1);
+	if (!o)
+		return NULL;
+	memcpy(o->uuid, uuid, len + 1);
+	HASH_ADD_KEYPTR(hh, c->owners, o->uuid, len, o);
+	if (o->unkept) {
+		free(o);
+		return NULL;
+	}
+	return o;
+}
+
 static struct sms *sms_new(struct carrier *c, const char *id, const char *uuid, const char *to, const char *text,
 			   const char *r)
 {
-	struct sms *s = calloc(1, sizeof(*s));
+	struct owner *owner = owner_of(c, uuid);
+	struct sms *s = owner ? calloc(1, sizeof(*s)) : NULL;
+	char nth[16];
 
 	if (!s)
 		return NULL;
@@ -218,7 +255,8 @@ static struct sms *sms_new(struct carrier *c, const char *id, const char *uuid, 
 		return NULL;
 	}
 	s->ref = s->cms = -1;
-	rng_init(&s->rng, c->cfg.seed, "carrier", id);
+	snprintf(nth, sizeof(nth), "sms %u", owner->sms++);
+	rng_init(&s->rng, c->cfg.seed, uuid, nth);
 	return s;
 }
 

@@ -6,7 +6,6 @@
 int links_make(struct links *ls, const struct plan *p, struct err *e)
 {
 	unsigned n = plan_count(p), groups = plan_groups(p);
-	char name[32];
 	int rv;
 
 	if (!plan_wants_links(p))
@@ -21,8 +20,8 @@ int links_make(struct links *ls, const struct plan *p, struct err *e)
 			return rv;
 	}
 	for (unsigned i = 0; i < n; i++) {
-		snprintf(name, sizeof(name), "link[%u]", i);
-		link_init(&ls->v[i], &ls->specs[plan_device(p, i)->group], plan_seed(p), name);
+		/* by what a device is called: its place changes with its neighbours */
+		link_init(&ls->v[i], &ls->specs[plan_device(p, i)->group], plan_seed(p), plan_device(p, i)->label);
 	}
 	ls->n = n;
 	return 0;

@@ -377,6 +377,10 @@ void live_job_end(struct live_job *j, const char *why)
 
 	if (j->phase == LIVE_ENDING)
 		return;
+	/* an operator who was not heard would let the scenario pass without what it is about */
+	if (json_array_size(j->owed) && !j->job->harness[0])
+		snprintf(j->job->harness, sizeof(j->job->harness), "no server took what the operator asked for (%s)",
+			 json_string_value(json_object_get(json_array_get(j->owed, 0), "do")));
 	if (j->fleet)
 		fleet_counts(j->fleet, NOW(j));
 	note_lag(j);

@@ -41,8 +41,10 @@ struct vrig {
 	uint8_t run_key[32];
 	struct addr server_addr, fleet_addr;
 	int plan_id, fleet_id, carrier_id, server_id;
+	struct secret_source *sqlite; /* SQLite's randomness: one source, however often it is handed over */
 	bool vfs, dying, wanted;
 	json_t *owed; /* what the operator asked for while there was no server */
+	bool again; /* a start was asked for before the server was gone */
 	enum plan_end end;
 	int error;
 	struct err *e;
@@ -85,19 +87,24 @@ static void free_server(struct vrig *r, const char *why)
 		JS(WHY, why));
 }
 
+static int start_server(struct vrig *r, struct err *e);
+
 static void reap(void *ctx, const struct instant *at)
 {
 	struct vrig *r = ctx;
+	bool again = r->again;
 
 	if (!r->dying)
 		return;
-	r->dying = false;
-	free_server(r, "killed");
+	r->dying = r->again = false;
+	free_server(r, server_stopped(r->server) ? "stopped" : "killed");
 	if (r->wanted) {
 		r->wanted = false;
 		plan_server_died(r->plan, at);
 		touch(r, r->plan_id);
 	}
+	if (again && start_server(r, r->e))
+		r->error = ERR_INTERNAL;
 }
 
 /* Reached from within server_turn: the server ends behind it, and does nothing more. */
@@ -125,7 +132,7 @@ static void server_end_turn(void *ctx, const struct instant *at, struct dgram_si
 
 	if (r->dying)
 		return;
-	store_vfs_world(VFS_NAME, world_virtual_secret(r->world, "sqlite"), at->unix_ms);
+	store_vfs_world(VFS_NAME, r->sqlite, at->unix_ms);
 	if (server_turn(r->server, at, sink))
 		die(r, "store");
 	if (server_stopped(r->server))
@@ -141,10 +148,19 @@ static time_ns server_due(void *ctx)
 
 static void operate(struct vrig *r, const struct instant *at, json_t *request)
 {
+	const char *error;
 	struct buf reply;
+	json_t *answer;
 
 	buf_init(&reply, 1 << 20);
 	server_control(r->server, at, request, &reply);
+	answer = reply.data ? json_loadb(reply.data, reply.len, 0, NULL) : NULL;
+	error = json_string_value(json_object_get(answer, "error"));
+	/* an operator who is refused would let the scenario pass without what it is about */
+	if (!answer || error)
+		r->error = err_set(r->e, ERR_UNEXPECTED, "the server refused a control line: %s",
+				   error ? error : "no answer");
+	json_decref(answer);
 	buf_fini(&reply);
 	touch(r, r->server_id);
 }
@@ -168,7 +184,7 @@ static int start_server(struct vrig *r, struct err *e)
 	json_t *request;
 	size_t i;
 
-	store_vfs_world(VFS_NAME, world_virtual_secret(r->world, "sqlite"), at.unix_ms);
+	store_vfs_world(VFS_NAME, r->sqlite, at.unix_ms);
 	r->server = server_new(&sc, &at, e);
 	if (!r->server)
 		return e->code ? e->code : ERR_INTERNAL;
@@ -242,11 +258,13 @@ static void rig_server(void *ctx, const struct instant *at, enum plan_server_do 
 	struct vrig *r = ctx;
 
 	if (what == PLAN_SERVER_START) {
-		if (!r->server && start_server(r, r->e))
+		if (r->server)
+			r->again = r->dying || !r->wanted || plan_server_doomed(r->plan);
+		else if (start_server(r, r->e))
 			r->error = ERR_INTERNAL;
 		return;
 	}
-	r->wanted = false;
+	r->wanted = r->again = false;
 	if (what == PLAN_SERVER_KILL) {
 		r->dying = false;
 		free_server(r, "killed");
@@ -340,6 +358,8 @@ static int add_devices(struct vrig *r, struct err *e)
 						 .secret = world_virtual_secret(r->world, d->label)};
 		int rv;
 
+		if (!dc.secret)
+			return err_set(e, ERR_NOMEM, "out of memory");
 		for (unsigned m = 0; m < REGISTRY_METHODS && d->methods[m][0]; m++)
 			dc.methods[m] = d->methods[m];
 		rv = fleet_add(r->fleet, &dc, e);
@@ -414,7 +434,8 @@ static int make_world(struct vrig *r, journal_sink *sink, void *ctx, struct err 
 	journal_set_scenario(r->journal, plan_id(r->plan));
 	r->faults = faults_new(plan_seed(r->plan));
 	r->world = world_virtual_new(plan_seed(r->plan), LINK_DELAY, e);
-	if (!r->faults || !r->world)
+	r->sqlite = r->world ? world_virtual_secret(r->world, "sqlite") : NULL;
+	if (!r->faults || !r->sqlite)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	journal_set_hook(r->journal, fault_hook, r->faults);
 	journal_set_reader(r->journal, on_event, r);
@@ -526,6 +547,9 @@ static int run(struct vrig *r, struct err *e)
 	while (r->end == PLAN_RUNNING && !r->error && !journal_error(r->journal))
 		if (!world_virtual_step(r->world))
 			break;
+	if (!r->error && json_array_size(r->owed))
+		r->error = err_set(e, ERR_CLOSED, "no server took what the operator asked for (%s)",
+				   json_string_value(json_object_get(json_array_get(r->owed, 0), "do")));
 	if (r->error)
 		return r->error;
 	at = now_of(r, NO_ACTOR);

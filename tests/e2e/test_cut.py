@@ -31,8 +31,8 @@ scenarios:
 
 class Run:
     """`quicrig run` in a session of its own, as a terminal has it."""
-    def __init__(self, *args, rig="loopback"):
-        self.p = subprocess.Popen([QUICRIG, "run", "--rig", rig, "-j", "1", "--out", "out", *args, str(LONG)], cwd=work,
+    def __init__(self, *args, rig="loopback", path=LONG):
+        self.p = subprocess.Popen([QUICRIG, "run", "--rig", rig, "-j", "1", "--out", "out", *args, str(path)], cwd=work,
                                   text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
         self.text = ""
         self.reader = threading.Thread(target=self.read)
@@ -118,6 +118,27 @@ expect("the emulator dies", (r.p.returncode, r.text), 5, "the modem emulator end
        "INC?  cut/never")
 check("the emulator dies: it does not wait", took < 8, took)
 nothing_left("the emulator dies")
+
+# the server hangs when it is told to end: everything else was well, and that is no success
+r = Run(path=scenario("hung.yaml", """version: 1
+suite: hung
+scenarios:
+  - name: server
+    devices: {count: 1}
+    timeout: 30s
+    steps: [{wait: PROVISIONED, within: 20s}, {sleep: 5s}]
+    expect: {final: PROVISIONED}
+"""))
+end = time.monotonic() + 40
+serves = []
+while not serves and time.monotonic() < end:
+    time.sleep(0.1)
+    serves = [pid for pid, args in children().items() if "quicrig serve" in args]
+time.sleep(4)
+os.kill(serves[0], signal.SIGSTOP)
+r.end(40)
+expect("a server that hangs at its end", (r.p.returncode, r.text), 1, "FAIL  hung/server", "not at SIGTERM", "blame: server")
+nothing_left("a server that hangs")
 
 # the runner dies
 r = Run()

@@ -82,6 +82,26 @@ t = time.monotonic()
 got = run("run", "--rig", "loopback", "--out", work / "out", mute)
 check("an SMS that never comes ends the scenario by its timeout", got[0] in (1, 5) and time.monotonic() - t < 40, got)
 
+# a start that comes before the old server is gone waits for it, however the old one ends
+restart = scenario("restart.yaml", """version: 1
+suite: restart
+defaults: {settings: {publish_interval: 1s}, timeout: 30s}
+scenarios:
+  - name: killed
+    devices: {count: 1}
+    steps: [{wait: PROVISIONED, within: 15s}, {server: kill}, {server: start}, {sleep: 2s}]
+    expect: {final: PROVISIONED, server: {starts: 2}}
+  - name: stopped
+    devices: {count: 1}
+    steps: [{wait: PROVISIONED, within: 15s}, {server: stop}, {server: start}, {sleep: 2s}]
+    expect: {final: PROVISIONED, server: {starts: 2}}
+  - name: by-a-fault
+    devices: {count: 1}
+    faults: [{on: code.used, do: restart, after: 0s}]
+    expect: {final: PROVISIONED, server: {starts: 2}}
+""")
+expect("a server that is started again at once", run("run", "--rig", "loopback", "--out", work / "out", restart), 0, "3 passed")
+
 # a device of its own against a server of its own
 subprocess.run([QUICRIG, "pki", str(work / "keys")], check=True, stdout=subprocess.DEVNULL)
 uuid = "ee9f2110-5843-11e9-a9ba-139bd26c8b4b"

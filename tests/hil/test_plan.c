@@ -324,6 +324,31 @@ START_TEST(a_death_that_nobody_told_of_is_followed)
 }
 END_TEST
 
+START_TEST(a_death_is_laid_to_the_fault_that_told)
+{
+	struct world w;
+	struct instant t = at_s(1);
+
+	open_plan(&w, "\"groups\":[{\"name\":\"A\",\"count\":1}],\"faults\":["
+		      "{\"name\":\"f1\",\"on\":\"code.used\",\"do\":\"restart\",\"args\":{\"after_ns\":1000000000}},"
+		      "{\"name\":\"f2\",\"on\":\"token.revoked\",\"do\":\"kill\",\"then\":{\"after_ns\":1000000000,\"do\":\"power_off\"}}]");
+	tick(&w, 0);
+	w.log.text[0] = '\0';
+	ck_assert(!plan_server_doomed(w.plan));
+	plan_fault_fired(w.plan, &t, "s/n:f1", NULL);
+	ck_assert(plan_server_doomed(w.plan));
+	plan_server_died(w.plan, &t);
+	ck_assert(!plan_server_doomed(w.plan));
+	tick(&w, 5);
+	ck_assert_str_eq(w.log.text, "start0 "); /* f2 has not fired: nobody is powered off */
+	/* a line that was lost with the server */
+	plan_server_died(w.plan, &t);
+	tick(&w, 6);
+	ck_assert_str_eq(w.log.text, "start0 off0 ");
+	close_plan(&w);
+}
+END_TEST
+
 START_TEST(a_ramp_deals_out_arrivals)
 {
 	struct world w;
@@ -424,6 +449,7 @@ int main(void)
 	tcase_add_test(t, faults_go_to_their_rooms_and_are_followed);
 	tcase_add_test(t, server_faults_outlive_the_server);
 	tcase_add_test(t, a_death_that_nobody_told_of_is_followed);
+	tcase_add_test(t, a_death_is_laid_to_the_fault_that_told);
 	tcase_add_test(t, a_ramp_deals_out_arrivals);
 	tcase_add_test(t, identities_are_their_own);
 	tcase_add_test(t, a_network_is_the_group_s_or_the_scenario_s);
