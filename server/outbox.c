@@ -11,6 +11,7 @@
 #define RETRY_MIN_NS     (1 * NS_PER_S) /* between a sure failure and its retry */
 #define FAILED_COMMIT_NS (1 * NS_PER_S) /* until an item is looked at again */
 #define GIVE_UP_S        10             /* retryAfter where the gateway says nothing better */
+#define WAIT_MAX_S       86400          /* of the gateway's; a device caps retryAfter there */
 
 /* CLOCK_BOOTTIME `then` as an instant of the loop's clock. */
 static time_ns loop_time(const struct instant *at, int64_t then)
@@ -122,9 +123,12 @@ bool outbox_join(struct enroll *en, const struct instant *at, const struct store
 {
 	struct item *it = item_by_reg(en->outbox, reg->uuid, reg->reg);
 
-	if (!it || it->row.state != OUT_HANDED || strcmp(it->row.code_fp, reg->code_fp) != 0 ||
-	    it->answer_by <= at->now)
+	if (!it || it->row.state != OUT_HANDED || strcmp(it->row.code_fp, reg->code_fp) != 0)
 		return false;
+	if (it->answer_by <= at->now) {
+		it->granted = true;
+		return false;
+	}
 	park(it, r);
 	if (arm(en->outbox, it, at)) {
 		unpark(it, r);
@@ -159,6 +163,7 @@ int outbox_load(struct enroll *en, const struct instant *at)
 		if (it->row.boot != en->boot)
 			it->row.end = 0; /* its code died with its boot */
 		it->retry_at = at->now;
+		it->granted = true; /* what was said before the start is not on record */
 		if (!rv)
 			rv = arm(en->outbox, it, at);
 	}
@@ -328,11 +333,25 @@ static int retried(struct enroll *en, const struct instant *at, struct item *it,
 	}
 }
 
+/* Surely not sent, but a device was told 200 and waits for it: its code stays, and the SMS
+ * is tried again as if it had been queued. */
+static int too_late(struct enroll *en, const struct instant *at, struct item *it, enum sms_status status,
+		    int64_t eta_s, int cms, struct effects *fx)
+{
+	int rv = retried(en, at, it, status, eta_s, cms, fx);
+
+	if (!rv)
+		answer_all(en, at, it, 503, "sms unanswered", -1, fx);
+	return rv;
+}
+
 static int apply(struct enroll *en, const struct instant *at, struct item *it, enum sms_status status,
 		 int64_t eta_s, int cms, struct effects *fx)
 {
 	switch (it->row.state) {
 	case OUT_HANDED:
+		if (it->granted && (status == SMS_BUSY || status == SMS_FAILED))
+			return too_late(en, at, it, status, eta_s, cms, fx);
 		return unanswered(en, at, it, status, eta_s, cms, fx);
 	case OUT_RETRIED:
 		return retried(en, at, it, status, eta_s, cms, fx);
@@ -370,6 +389,8 @@ void outbox_status(struct enroll *en, const struct instant *at, const char *id, 
 
 	if (!it || it->final)
 		return;
+	if (eta_s > WAIT_MAX_S)
+		eta_s = WAIT_MAX_S;
 	item_touch(en->outbox, it);
 	row = it->row;
 	rv = store_decide(en->store);
@@ -434,7 +455,7 @@ static void due(struct enroll *en, const struct instant *at, struct item *it, st
 	struct store_sms row;
 	int rv;
 
-	if (!TAILQ_EMPTY(&it->waiters) && it->answer_by <= at->now) {
+	if (!TAILQ_EMPTY(&it->waiters) && (it->answer_by <= at->now || it->row.end <= (int64_t)at->boot)) {
 		en->counts.sms_unknown++;
 		answer_all(en, at, it, 503, "sms unanswered", -1, fx);
 	}

@@ -26,6 +26,7 @@ struct item {
 	struct store_sms before; /* as the store's last commit has it, while `is_touched` */
 	bool is_touched, fresh;  /* fresh: the store's last commit does not know it */
 	bool final;              /* to be freed with the commit */
+	bool granted;            /* somebody may have been told 200 while the gateway was silent */
 	struct waiters waiters;
 	time_ns answer_by;       /* 0: nobody was promised an answer */
 	time_ns retry_at;        /* OUT_FAILED */

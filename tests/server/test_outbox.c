@@ -255,6 +255,72 @@ START_TEST(a_connection_that_went)
 }
 END_TEST
 
+/* Late words: the register was answered 503, and asked again it was told 200. Its code must stay. */
+START_TEST(late_refusal_behind_a_200)
+{
+	a.gateway = GATEWAY_SILENT;
+	ask_register(&a, 0, 1);
+	if (_i % 2)
+		ask_restart(&a, false);
+	ask_wait(&a, 1500);
+	ask_register(&a, 0, 1);
+	ck_assert_int_eq(a.code, 200);
+	status(_i < 2 ? SMS_BUSY : SMS_FAILED, 5, -1);
+	ck_assert_uint_eq(a.events[J_CODE_VOID], 0);
+	ask_wait(&a, 6000);
+	ck_assert_uint_eq(a.sms, 2); /* surely not sent, so sent again */
+	ask_login(&a, 0, 1, a.codes[1]);
+	ck_assert_int_eq(a.code, 200);
+}
+END_TEST
+
+/* Nobody was told 200: the code goes, so that the next register gets another SMS. */
+START_TEST(late_refusal_behind_a_503)
+{
+	a.gateway = GATEWAY_SILENT;
+	ask_register(&a, 0, 1);
+	ask_wait(&a, 1500);
+	ck_assert_int_eq(a.code, 503);
+	status(SMS_BUSY, 5, -1);
+	ck_assert_uint_eq(a.events[J_CODE_VOID], 1);
+	ck_assert_uint_eq(enroll_outbox_size(a.en), 0);
+	a.gateway = GATEWAY_QUEUES;
+	ask_register(&a, 0, 1);
+	ck_assert_int_eq(a.code, 200);
+	ck_assert_uint_eq(a.sms, 2);
+}
+END_TEST
+
+START_TEST(absurd_waits)
+{
+	a.gateway = GATEWAY_SILENT;
+	ask_register(&a, 0, 1);
+	status(SMS_BUSY, INT64_MAX, -1);
+	ck_assert_int_eq(a.code, 429);
+	ck_assert_int_eq(a.retry_after_s, 86400); /* what a device caps it at */
+	a.gateway = GATEWAY_QUEUES;
+	a.settings.v[SETTING_SMS_INTERVAL] = SETTING_OFF;
+	ask_register(&a, 0, 2);
+	a.gateway = GATEWAY_SILENT;
+	status(SMS_FAILED, -1, -1);
+	ask_wait(&a, 1100);
+	ck_assert_uint_eq(a.sms, 3);
+	status(SMS_BUSY, INT64_MAX, -1); /* of the retry */
+	ck_assert_uint_eq(enroll_outbox_size(a.en), 0);
+}
+END_TEST
+
+START_TEST(a_code_shorter_than_the_gateways_second)
+{
+	a.settings.v[SETTING_CODE_TTL] = (int64_t)NS_PER_S / 2;
+	a.gateway = GATEWAY_SILENT;
+	ask_register(&a, 0, 1);
+	ask_wait(&a, 1500);
+	ck_assert_int_eq(a.code, 503);
+	ck_assert_uint_eq(enroll_outbox_size(a.en), 0);
+}
+END_TEST
+
 START_TEST(stray_words)
 {
 	enroll_sms_status(a.en, &a.at, "ffffffffffffffffffffffffffffffff", SMS_FAILED, -1, 1, &a.fx);
@@ -292,6 +358,10 @@ int main(void)
 	tcase_add_test(t, not_over_a_boot);
 	tcase_add_test(t, no_secret_on_disk);
 	tcase_add_test(t, a_connection_that_went);
+	tcase_add_loop_test(t, late_refusal_behind_a_200, 0, 4);
+	tcase_add_test(t, late_refusal_behind_a_503);
+	tcase_add_test(t, absurd_waits);
+	tcase_add_test(t, a_code_shorter_than_the_gateways_second);
 	tcase_add_test(t, stray_words);
 	suite_add_tcase(s, t);
 	sr = srunner_create(s);
