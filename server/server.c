@@ -376,9 +376,9 @@ static bool perform(struct server *s)
 }
 
 /* The store is gone for good: the last refusals get a moment to leave (QUIC paces them). */
-static bool drained(struct server *s, const struct instant *at)
+static bool drained(struct server *s)
 {
-	if (!store_broken(s->store, at)) {
+	if (!store_broken(s->store)) {
 		s->ends_at = 0;
 		return false;
 	}
@@ -403,7 +403,7 @@ int server_turn(struct server *s, const struct instant *at, struct dgram_sink *s
 	}
 	if (!perform(s))
 		return 0;
-	broken = drained(s, at);
+	broken = drained(s);
 	all_out = quic_output(s->quic, at, sink);
 	if (s->stopping || broken) {
 		/* behind the replies: a close would overtake them */

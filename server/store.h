@@ -100,8 +100,8 @@ bool store_dirty(const struct store *st);
 void store_spoil(struct store *st);
 /* One turn's commit. ERR_IO: nothing since the last commit stands. */
 int store_commit(struct store *st, const struct instant *at);
-/* Broken for good: damaged, a sync failed, or nothing worked for STORE_BROKEN_AFTER. */
-bool store_broken(const struct store *st, const struct instant *at);
+/* Broken for good: damaged, a sync failed, or no commit of the last ten seconds' worked. */
+bool store_broken(const struct store *st);
 /* The last failure in words. */
 const char *store_error(const struct store *st);
 
@@ -119,8 +119,11 @@ int store_sms_used(struct store *st, const char *uuid, int64_t *at_ms);
 int store_sms_unused(struct store *st, const char *uuid, int64_t at_ms);
 /* Unix ms of the `nth` newest hand-over (1: the last). */
 int store_sms_nth(struct store *st, const char *uuid, int64_t nth, int64_t *at_ms);
+/* One hand-over behind `after_ms`, where there is one. */
+int store_sms_after(struct store *st, const char *uuid, int64_t after_ms, int64_t *at_ms);
 int store_fleet_add(struct store *st, int64_t bucket, int64_t n);
 int store_fleet_forget(struct store *st, int64_t before);
+int store_fleet_forget_after(struct store *st, int64_t bucket);
 int store_fleet_each(struct store *st, int64_t from, void (*each)(void *ctx, int64_t bucket, int64_t n), void *ctx);
 
 int store_sms_put(struct store *st, const struct store_sms *s);

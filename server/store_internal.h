@@ -19,7 +19,7 @@ struct store {
 	bool turn_failed; /* this turn cannot be committed any more */
 	bool dead;        /* damaged, or a sync failed: nothing may be trusted from here */
 	bool failing;     /* the last commit failed … */
-	int64_t failing_since; /* … first at this CLOCK_BOOTTIME */
+	int64_t failing_since, failed_last; /* … first and last at these CLOCK_BOOTTIMEs */
 	int64_t oldest_forget; /* Unix ms: no registration is to be purged before; 0: unknown */
 	char error[256];
 };

@@ -22,7 +22,7 @@ int store_fail(struct store *st, int rc)
 	snprintf(st->error, sizeof(st->error), "%s", sqlite3_errmsg(st->db));
 	/* a failed sync leaves the kernel's copy unknown: never go on from there */
 	if (rc == SQLITE_CORRUPT || rc == SQLITE_NOTADB || ext == SQLITE_IOERR_FSYNC || ext == SQLITE_IOERR_DIR_FSYNC)
-		st->dead = true;
+		st->dead = st->turn_failed = true;
 	/* SQLite may have rolled the whole transaction back by itself */
 	if (st->in_turn && sqlite3_get_autocommit(st->db))
 		st->turn_failed = true;
@@ -143,6 +143,7 @@ int store_commit(struct store *st, const struct instant *at)
 		if (!st->failing)
 			st->failing_since = (int64_t)at->boot;
 		st->failing = true;
+		st->failed_last = (int64_t)at->boot;
 		rv = ERR_IO;
 	} else {
 		now->last_commit = (int64_t)at->boot;
@@ -152,9 +153,10 @@ int store_commit(struct store *st, const struct instant *at)
 	return rv;
 }
 
-bool store_broken(const struct store *st, const struct instant *at)
+/* By the commits that were tried: silence behind one failure says nothing about the disk. */
+bool store_broken(const struct store *st)
 {
-	return st->dead || (st->failing && (int64_t)at->boot - st->failing_since >= STORE_BROKEN_AFTER);
+	return st->dead || (st->failing && st->failed_last - st->failing_since >= STORE_BROKEN_AFTER);
 }
 
 const char *store_error(const struct store *st)

@@ -238,7 +238,7 @@ START_TEST(heals_or_gives_up)
 	ask_login(&a, 0, 1, a.codes[1]);
 	ck_assert_int_eq(a.code, 503);
 	ck_assert_uint_eq(a.slots, 0);
-	ck_assert(!store_broken(a.store, &a.at));
+	ck_assert(!store_broken(a.store));
 	a.mem.full_from = 0;
 	ask_login(&a, 0, 1, a.codes[1]);
 	ck_assert_int_eq(a.code, 200);
@@ -249,11 +249,26 @@ START_TEST(heals_or_gives_up)
 	a.at.boot += 11 * NS_PER_S;
 	ask_refresh(&a, 0, a.tokens[0][1]);
 	ck_assert_int_eq(a.code, 503);
-	ck_assert(store_broken(a.store, &a.at));
+	ck_assert(store_broken(a.store));
 	a.mem.full_from = 0;
 	ask_restart(&a, false);
 	ask_refresh(&a, 0, a.tokens[0][1]);
 	ck_assert_int_eq(a.code, 200); /* nothing had advanced */
+}
+END_TEST
+
+/* One failure and then silence says nothing about the disk: only failing on and on does. */
+START_TEST(one_failure_is_no_end)
+{
+	ask_register(&a, 0, 1);
+	a.mem.full_from = 1;
+	ask_login(&a, 0, 1, a.codes[1]);
+	ck_assert_int_eq(a.code, 503);
+	a.mem.full_from = 0;
+	a.at.boot += 11 * NS_PER_S;
+	ck_assert(!store_broken(a.store));
+	ask_login(&a, 0, 1, a.codes[1]);
+	ck_assert_int_eq(a.code, 200);
 }
 END_TEST
 
@@ -263,7 +278,7 @@ START_TEST(a_failed_sync_is_the_end)
 	a.mem.sync_fails = 1;
 	ask_login(&a, 0, 1, a.codes[1]);
 	ck_assert_int_eq(a.code, 503);
-	ck_assert(store_broken(a.store, &a.at));
+	ck_assert(store_broken(a.store));
 	ask_login(&a, 0, 1, a.codes[1]);
 	ck_assert_int_eq(a.code, 503);
 	ask_restart(&a, false);
@@ -363,6 +378,7 @@ int main(void)
 	tcase_add_loop_test(t, refuses_foreign_files, 0, 2);
 	tcase_add_test(t, disk_full_everywhere);
 	tcase_add_test(t, heals_or_gives_up);
+	tcase_add_test(t, one_failure_is_no_end);
 	tcase_add_test(t, a_failed_sync_is_the_end);
 	tcase_add_test(t, read_only);
 	tcase_add_test(t, purges_in_steps);
