@@ -9,6 +9,8 @@
 #define TEN_MIN_MS  (600 * INT64_C(1000))
 #define NS_PER_MS_I INT64_C(1000000)
 
+#define CLOCK_SLACK_MS (60 * INT64_C(1000))
+
 #define STRANGER_SETS   1024
 #define STRANGER_WAYS   4
 #define STRANGER_SLOTS  13 /* of five minutes: an hour, and the one that is running */
@@ -16,21 +18,32 @@
 
 /* ---- SMS ---- */
 
+struct load {
+	struct fleet_budget *fb;
+	int64_t now; /* the bucket that is running */
+};
+
 static void load_bucket(void *ctx, int64_t bucket, int64_t n)
 {
-	struct fleet_budget *fb = ctx;
+	struct load *l = ctx;
 	size_t i = (size_t)(bucket % FLEET_BUCKETS);
 
 	if (bucket < 0)
 		return;
-	fb->bucket[i] = bucket;
-	fb->n[i] = n;
+	if (bucket > l->now + 1) {
+		l->fb->ahead += n;
+		return;
+	}
+	l->fb->bucket[i] = bucket;
+	l->fb->n[i] = n;
 }
 
 int fleet_load(struct fleet_budget *fb, struct store *st, int64_t unix_ms)
 {
+	struct load l = {.fb = fb, .now = unix_ms / FLEET_BUCKET_MS};
+
 	memset(fb, 0, sizeof(*fb));
-	return store_fleet_each(st, unix_ms / FLEET_BUCKET_MS - FLEET_BUCKETS + 1, load_bucket, fb);
+	return store_fleet_each(st, l.now - FLEET_BUCKETS + 1, load_bucket, &l);
 }
 
 /* Whole buckets count, so that no 24 hours ever hold more than the cap. */
@@ -65,47 +78,9 @@ static int window_wait(struct store *st, const char *uuid, int64_t n, int64_t wi
 	if (rv)
 		return rv;
 	left = at_ms + window_ms - unix_ms;
-	/* a clock that was set back must not lock a device out for longer than a window */
-	if (left > window_ms)
-		left = window_ms;
 	if (left > *wait_ms)
 		*wait_ms = left;
 	return 0;
-}
-
-int budget_check(const struct fleet_budget *fb, struct store *st, const struct settings *s, const char *uuid,
-		 int64_t unix_ms, int64_t *wait_s)
-{
-	const struct {
-		int64_t n, window_ms;
-	} windows[] = {
-		{s->v[SETTING_SMS_INTERVAL] == SETTING_OFF ? SETTING_OFF : 1,
-		 s->v[SETTING_SMS_INTERVAL] == SETTING_OFF
-			 ? 0
-			 : (s->v[SETTING_SMS_INTERVAL] + NS_PER_MS_I - 1) / NS_PER_MS_I},
-		{s->v[SETTING_SMS_PER_10MIN], TEN_MIN_MS},
-		{s->v[SETTING_SMS_PER_DAY], DAY_MS},
-	};
-	int64_t wait_ms = 0;
-
-	for (size_t i = 0; i < sizeof(windows) / sizeof(windows[0]); i++) {
-		int rv;
-
-		if (windows[i].n == SETTING_OFF)
-			continue;
-		if (windows[i].n < 1) {
-			wait_ms = windows[i].window_ms;
-			continue;
-		}
-		rv = window_wait(st, uuid, windows[i].n, windows[i].window_ms, unix_ms, &wait_ms);
-		if (rv)
-			return rv;
-	}
-	if (wait_ms > 0) {
-		*wait_s = (wait_ms + 999) / 1000;
-		return ERR_BUSY;
-	}
-	return fleet_allows(fb, s->v[SETTING_FLEET_SMS_PER_DAY], unix_ms, wait_s) ? 0 : ERR_BUSY;
 }
 
 static int fleet_add(struct fleet_budget *fb, struct store *st, int64_t unix_ms, int64_t n)
@@ -125,6 +100,81 @@ static int fleet_add(struct fleet_budget *fb, struct store *st, int64_t unix_ms,
 	}
 	fb->n[i] = fb->n[i] + n > 0 ? fb->n[i] + n : 0;
 	return store_fleet_add(st, bucket, n);
+}
+
+/* A clock that was set back must not lock a device out until it has caught up: what lies
+ * ahead is written down as of now. A minute ahead is nothing. */
+static int come_back(struct store *st, const char *uuid, int64_t unix_ms)
+{
+	int64_t ahead, now;
+	int rv;
+
+	while (!(rv = store_sms_after(st, uuid, unix_ms + CLOCK_SLACK_MS, &ahead))) {
+		now = unix_ms;
+		rv = store_sms_unused(st, uuid, ahead);
+		if (!rv)
+			rv = store_sms_used(st, uuid, &now);
+		if (rv)
+			return rv;
+	}
+	return rv == ERR_NOTFOUND ? 0 : rv;
+}
+
+/* The same for the fleet. */
+static int fleet_come_back(struct fleet_budget *fb, struct store *st, int64_t unix_ms)
+{
+	int64_t now = unix_ms / FLEET_BUCKET_MS, n = fb->ahead;
+	int rv;
+
+	for (unsigned i = 0; i < FLEET_BUCKETS; i++) {
+		if (fb->n[i] && fb->bucket[i] > now + 1) {
+			n += fb->n[i];
+			fb->n[i] = 0;
+		}
+	}
+	fb->ahead = 0;
+	if (!n)
+		return 0;
+	rv = store_fleet_forget_after(st, now + 1);
+	return rv ? rv : fleet_add(fb, st, unix_ms, n);
+}
+
+int budget_check(struct fleet_budget *fb, struct store *st, const struct settings *s, const char *uuid,
+		 int64_t unix_ms, int64_t *wait_s)
+{
+	const struct {
+		int64_t n, window_ms;
+	} windows[] = {
+		{s->v[SETTING_SMS_INTERVAL] == SETTING_OFF ? SETTING_OFF : 1,
+		 s->v[SETTING_SMS_INTERVAL] == SETTING_OFF
+			 ? 0
+			 : (s->v[SETTING_SMS_INTERVAL] + NS_PER_MS_I - 1) / NS_PER_MS_I},
+		{s->v[SETTING_SMS_PER_10MIN], TEN_MIN_MS},
+		{s->v[SETTING_SMS_PER_DAY], DAY_MS},
+	};
+	int64_t wait_ms = 0;
+	int rv = come_back(st, uuid, unix_ms);
+
+	if (!rv)
+		rv = fleet_come_back(fb, st, unix_ms);
+	if (rv)
+		return rv;
+	for (size_t i = 0; i < sizeof(windows) / sizeof(windows[0]); i++) {
+		if (windows[i].n == SETTING_OFF)
+			continue;
+		if (windows[i].n < 1) {
+			wait_ms = windows[i].window_ms;
+			continue;
+		}
+		rv = window_wait(st, uuid, windows[i].n, windows[i].window_ms, unix_ms, &wait_ms);
+		if (rv)
+			return rv;
+	}
+	if (wait_ms > 0) {
+		*wait_s = (wait_ms + 999) / 1000;
+		return ERR_BUSY;
+	}
+	return fleet_allows(fb, s->v[SETTING_FLEET_SMS_PER_DAY], unix_ms, wait_s) ? 0 : ERR_BUSY;
 }
 
 int budget_take(struct fleet_budget *fb, struct store *st, const char *uuid, int64_t unix_ms, int64_t *used_ms)

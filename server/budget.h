@@ -16,13 +16,15 @@
 struct fleet_budget {
 	int64_t bucket[FLEET_BUCKETS]; /* which ten minutes since 1970 */
 	int64_t n[FLEET_BUCKETS];
+	int64_t ahead; /* of buckets that are still to come: the clock was set back */
 };
 
 /* Also after a decision was undone. Reads only. */
 int fleet_load(struct fleet_budget *fb, struct store *st, int64_t unix_ms);
 
-/* May one more SMS go to `uuid`? 0; ERR_BUSY with the seconds to wait; ERR_IO. */
-int budget_check(const struct fleet_budget *fb, struct store *st, const struct settings *s, const char *uuid,
+/* May one more SMS go to `uuid`? 0; ERR_BUSY with the seconds to wait; ERR_IO. What a clock
+ * that was set back left in the future counts from now on, durably. Within a decision. */
+int budget_check(struct fleet_budget *fb, struct store *st, const struct settings *s, const char *uuid,
 		 int64_t unix_ms, int64_t *wait_s);
 /* Counts a hand-over; *used_ms names it for budget_return. */
 int budget_take(struct fleet_budget *fb, struct store *st, const char *uuid, int64_t unix_ms, int64_t *used_ms);

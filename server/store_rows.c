@@ -235,19 +235,30 @@ int store_sms_unused(struct store *st, const char *uuid, int64_t at_ms)
 	return used(st, Q_USED_DELETE, uuid, at_ms);
 }
 
-int store_sms_nth(struct store *st, const char *uuid, int64_t nth, int64_t *at_ms)
+/* One instant of a uuid's hand-overs; `n` is the statement's second parameter. */
+static int used_at(struct store *st, enum store_statement which, const char *uuid, int64_t n, int64_t *at_ms)
 {
-	sqlite3_stmt *q = store_statement(st, Q_USED_NTH);
+	sqlite3_stmt *q = store_statement(st, which);
 	int rv;
 
 	put_text(q, 1, uuid);
-	sqlite3_bind_int64(q, 2, nth - 1);
+	sqlite3_bind_int64(q, 2, n);
 	rv = lookup(st, q);
 	if (!rv) {
 		*at_ms = sqlite3_column_int64(q, 0);
 		sqlite3_reset(q);
 	}
 	return rv;
+}
+
+int store_sms_nth(struct store *st, const char *uuid, int64_t nth, int64_t *at_ms)
+{
+	return used_at(st, Q_USED_NTH, uuid, nth - 1, at_ms);
+}
+
+int store_sms_after(struct store *st, const char *uuid, int64_t after_ms, int64_t *at_ms)
+{
+	return used_at(st, Q_USED_AFTER, uuid, after_ms, at_ms);
 }
 
 int store_fleet_add(struct store *st, int64_t bucket, int64_t n)
@@ -262,15 +273,25 @@ int store_fleet_add(struct store *st, int64_t bucket, int64_t n)
 	return store_run(st, q);
 }
 
-int store_fleet_forget(struct store *st, int64_t before)
+static int forget_buckets(struct store *st, enum store_statement which, int64_t bucket)
 {
-	sqlite3_stmt *q = store_statement(st, Q_FLEET_FORGET);
+	sqlite3_stmt *q = store_statement(st, which);
 	int rv = store_write(st);
 
 	if (rv)
 		return rv;
-	sqlite3_bind_int64(q, 1, before);
+	sqlite3_bind_int64(q, 1, bucket);
 	return store_run(st, q);
+}
+
+int store_fleet_forget(struct store *st, int64_t before)
+{
+	return forget_buckets(st, Q_FLEET_FORGET, before);
+}
+
+int store_fleet_forget_after(struct store *st, int64_t bucket)
+{
+	return forget_buckets(st, Q_FLEET_AFTER, bucket);
 }
 
 int store_fleet_each(struct store *st, int64_t from, void (*each)(void *ctx, int64_t bucket, int64_t n), void *ctx)

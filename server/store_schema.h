@@ -56,11 +56,13 @@
 		     " (SELECT uuid, reg FROM registration WHERE forget <= ?1 ORDER BY forget LIMIT ?2)")      \
 	X(USED_ADD, "INSERT OR IGNORE INTO sms_used(uuid, at) VALUES(?1, ?2)")                                 \
 	X(USED_FORGET, "DELETE FROM sms_used WHERE uuid = ?1 AND at < ?2")                                     \
+	X(USED_AFTER, "SELECT at FROM sms_used WHERE uuid = ?1 AND at > ?2 LIMIT 1")                           \
 	X(USED_DELETE, "DELETE FROM sms_used WHERE uuid = ?1 AND at = ?2")                                     \
 	X(USED_NTH, "SELECT at FROM sms_used WHERE uuid = ?1 ORDER BY at DESC LIMIT 1 OFFSET ?2")              \
 	X(FLEET_ADD, "INSERT INTO fleet(bucket, n) VALUES(?1, ?2)"                                             \
 		     " ON CONFLICT(bucket) DO UPDATE SET n = max(0, n + excluded.n)")                          \
 	X(FLEET_FORGET, "DELETE FROM fleet WHERE bucket < ?1")                                                 \
+	X(FLEET_AFTER, "DELETE FROM fleet WHERE bucket > ?1")                                                  \
 	X(FLEET_EACH, "SELECT bucket, n FROM fleet WHERE bucket >= ?1 ORDER BY bucket")                        \
 	X(OUT_PUT, "INSERT OR REPLACE INTO outbox(" OUTBOX_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)") \
 	X(OUT_STATE, "UPDATE outbox SET state = ?2 WHERE id = ?1")                                             \

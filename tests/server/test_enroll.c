@@ -20,6 +20,7 @@ enum op {
 	REF,     /* dev, n: refresh token of pair n */
 	REF_A,   /* its access token, as refresh */
 	WAIT,    /* n ms */
+	STEP,    /* n ms: the wall clock alone */
 	RESTART,
 	REBOOT,
 	OFF, ON, /* operator: dev */
@@ -140,6 +141,13 @@ static const struct story stories[] = {
 	 {SETTING(SMS_INTERVAL, SETTING_OFF), SETTING(SMS_PER_10MIN, SETTING_OFF), SETTING(SMS_PER_DAY, SETTING_OFF),
 	  SETTING(FLEET_SMS_PER_DAY, SETTING_OFF), R(A, 1, 200), R(A, 2, 200), R(A, 3, 200), R(A, 4, 200), R(A, 5, 200),
 	  R(A, 6, 200), R(A, 7, 200), DO(SMS_N, 7)}},
+	{"a clock set back by a year locks nobody out for longer than a window",
+	 {DO(STEP, INT64_C(86400) * 365 * S), R(A, 1, 200), DO(STEP, -INT64_C(86400) * 365 * S), R(A, 2, 429, "budget"),
+	  DO(WAIT, 60 * S), R(A, 2, 200), DO(SMS_N, 2)}},
+	{"nor the fleet, and what was sent still counts, over a restart",
+	 {SETTING(FLEET_SMS_PER_DAY, 1), DO(STEP, INT64_C(86400) * 365 * S), R(A, 1, 200),
+	  DO(STEP, -INT64_C(86400) * 365 * S), R(B, 1, 429, "budget"), DO(RESTART, 0), R(B, 1, 429, "budget"),
+	  DO(WAIT, 86400 * S + 600 * S), R(B, 1, 200)}},
 	/* ---- refresh ---- */
 	{"the predecessor within the grace: the very same successor",
 	 {R(A, 1, 200), L(A, 1, 200), F(A, 0, 200), DO(WAIT, 179 * S), F(A, 0, 200, "grace"), IS_SAME(1, 2), F(A, 1, 200)}},
@@ -227,6 +235,9 @@ static void run_step(struct ask *a, const struct step *s)
 		break;
 	case WAIT:
 		ask_wait(a, s->n);
+		break;
+	case STEP:
+		a->at.unix_ms += s->n;
 		break;
 	case RESTART:
 	case REBOOT:
