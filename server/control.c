@@ -19,6 +19,7 @@
 #include "server/server_internal.h"
 
 #define LIST_LIMIT 1000
+#define CLOCK_OFFSET_MAX_MS (INT64_C(36500) * 86400 * 1000)
 
 struct verb {
 	const char *name;
@@ -83,13 +84,12 @@ static json_t *list_one(struct server *s, const struct registry_device *d, struc
 static json_t *do_list(struct server *s, json_t *request, struct err *e)
 {
 	const struct registry *reg = enroll_registry(s->enroll);
-	json_int_t from = json_integer_value(json_object_get(request, "from")), limit = LIST_LIMIT;
+	json_t *first = json_object_get(request, "from"), *most = json_object_get(request, "limit");
+	json_int_t from = json_integer_value(first), limit = most ? json_integer_value(most) : LIST_LIMIT;
 	json_t *devices = json_array(), *out;
 	size_t n = registry_count(reg), i;
 
-	if (json_is_integer(json_object_get(request, "limit")))
-		limit = json_integer_value(json_object_get(request, "limit"));
-	if (from < 0 || limit < 1 || limit > LIST_LIMIT) {
+	if ((first && !json_is_integer(first)) || from < 0 || limit < 1 || limit > LIST_LIMIT) {
 		err_set(e, ERR_PARSE, "from counts from 0, limit is 1…%d", LIST_LIMIT);
 		json_decref(devices);
 		return NULL;
@@ -134,6 +134,10 @@ static json_t *do_fault(struct server *s, json_t *request, struct err *e)
 {
 	json_t *spec = json_object_get(request, "fault");
 
+	if (!s->journal) {
+		err_set(e, ERR_UNEXPECTED, "faults need a journal");
+		return NULL;
+	}
 	if (!s->faults) {
 		s->faults = faults_new(s->cfg.seed);
 		if (!s->faults) {
@@ -141,10 +145,6 @@ static json_t *do_fault(struct server *s, json_t *request, struct err *e)
 			return NULL;
 		}
 		journal_set_hook(s->journal, fault_hook, s->faults);
-	}
-	if (!s->journal) {
-		err_set(e, ERR_UNEXPECTED, "faults need a journal");
-		return NULL;
 	}
 	if (!json_is_object(spec)) {
 		err_set(e, ERR_PARSE, "'fault' is an object");
@@ -224,8 +224,9 @@ static json_t *do_clock_offset(struct server *s, json_t *request, struct err *e)
 {
 	json_t *ms = json_object_get(request, "ms");
 
-	if (!json_is_integer(ms)) {
-		err_set(e, ERR_PARSE, "clock-offset wants ms");
+	if (!json_is_integer(ms) || json_integer_value(ms) > CLOCK_OFFSET_MAX_MS ||
+	    json_integer_value(ms) < -CLOCK_OFFSET_MAX_MS) {
+		err_set(e, ERR_PARSE, "clock-offset wants ms, at most a hundred years of them");
 		return NULL;
 	}
 	s->clock_offset_ms = json_integer_value(ms);

@@ -19,6 +19,7 @@ struct client {
 	LIST_ENTRY(client) all;
 	struct serve_control *control;
 	int fd;
+	bool ended; /* it asks nothing more, and goes with its last answer */
 	ev_io readable, writable;
 	struct buf in, out;
 };
@@ -73,8 +74,7 @@ static void one_line(struct client *c, const char *data, size_t len)
 	json_decref(request);
 }
 
-/* False: the client is gone. */
-static bool client_flush(struct client *c)
+static void client_flush(struct client *c)
 {
 	struct ev_loop *loop = live_loop_ev(c->control->serve->loop);
 
@@ -85,14 +85,15 @@ static bool client_flush(struct client *c)
 			buf_consume(&c->out, (size_t)n);
 		} else if (errno == EAGAIN) {
 			ev_io_start(loop, &c->writable);
-			return true;
+			return;
 		} else if (errno != EINTR) {
 			client_free(c);
-			return false;
+			return;
 		}
 	}
 	ev_io_stop(loop, &c->writable);
-	return true;
+	if (c->ended)
+		client_free(c);
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *w, int events)
@@ -101,10 +102,14 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
 	char part[16384], *end;
 	ssize_t n = read(c->fd, part, sizeof(part));
 
-	(void)loop;
 	(void)events;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
+	if (n == 0 && c->out.len) {
+		c->ended = true;
+		ev_io_stop(loop, &c->readable);
+		return;
+	}
 	if (n <= 0 || buf_add(&c->in, part, (size_t)n)) {
 		client_free(c);
 		return;
@@ -115,7 +120,14 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
 		one_line(c, c->in.data, len);
 		buf_consume(&c->in, len + 1);
 	}
-	client_flush(c);
+	/* a reply that found no room must not be missed in silence */
+	if (c->out.failed) {
+		client_free(c);
+		return;
+	}
+	/* behind the turn's end, where the journal leaves: who has an answer may kill us */
+	if (c->out.len)
+		ev_io_start(loop, &c->writable);
 }
 
 static void on_writable(struct ev_loop *loop, ev_io *w, int events)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -56,6 +57,14 @@ static void drop(struct serve_sms *g)
 	g->backoff_s = g->backoff_s * 2 < BACKOFF_MAX_S ? g->backoff_s * 2 : BACKOFF_MAX_S;
 }
 
+/* -1 where absent; what no int64_t holds is cut to a day, which is as good as never. */
+static int64_t eta_of(json_t *eta)
+{
+	double s = json_is_number(eta) ? json_number_value(eta) : -1;
+
+	return s < 0 ? -1 : s > 86400 ? 86400 : (int64_t)s;
+}
+
 static void answer(struct serve_sms *g, json_t *line)
 {
 	static const char *const words[] = {
@@ -74,7 +83,7 @@ static void answer(struct serve_sms *g, json_t *line)
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (strcmp(words[i], status) == 0)
 			server_sms_status(g->serve->server, now_of(g), id, (enum sms_status)i,
-					  json_is_number(eta) ? (int64_t)json_number_value(eta) : -1,
+					  eta_of(eta),
 					  json_is_integer(cms) ? (int)json_integer_value(cms) : -1,
 					  json_is_integer(ref) ? (int)json_integer_value(ref) : -1);
 }
@@ -179,6 +188,16 @@ static void on_written(struct ev_loop *loop, ev_timer *w, int events)
 	}
 }
 
+/* A file that was there already may be open to others; a pipe or a terminal is as it is. */
+static int make_private(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return -1;
+	return S_ISREG(st.st_mode) && (st.st_mode & 077) ? fchmod(fd, 0600) : 0;
+}
+
 struct serve_sms *serve_sms_new(struct serve *s, const char *where, struct err *e)
 {
 	struct serve_sms *g = calloc(1, sizeof(*g));
@@ -197,7 +216,7 @@ struct serve_sms *serve_sms_new(struct serve *s, const char *where, struct err *
 	buf_init(&g->written, OUT_MAX);
 	if (g->file) {
 		g->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-		if (g->fd < 0)
+		if (g->fd < 0 || make_private(g->fd))
 			err_set(e, ERR_IO, "--sms %s: %s", where, strerror(errno));
 		ev_timer_init(&g->again, on_written, 0., 0.);
 	} else if (strlen(path) >= sizeof(g->addr.sun_path)) {
@@ -260,6 +279,8 @@ int serve_sms_send(struct serve_sms *g, const struct server_sms *sms)
 	buf_fini(&line);
 	if (!rv && !g->file)
 		flush(g);
+	else if (rv && !g->file)
+		drop(g); /* it reads nothing any more: connected anew, it gets what is unfinished */
 	return rv ? ERR_CLOSED : 0;
 }
 

@@ -240,7 +240,8 @@ static const char *say(int fd, const char *line)
 	static char answer[4096];
 	size_t len = 0;
 
-	ck_assert_int_eq(write(fd, line, strlen(line)), (ssize_t)strlen(line));
+	if (*line)
+		ck_assert_int_eq(write(fd, line, strlen(line)), (ssize_t)strlen(line));
 	do {
 		struct pollfd p = {.fd = fd, .events = POLLIN};
 		ssize_t n;
@@ -303,6 +304,97 @@ START_TEST(lives_and_ends)
 	ck_assert_int_eq(end(&c), 0);
 	ck_assert_ptr_nonnull(strstr(c.lines, "\"state\":\"down\""));
 	ck_assert_int_ne(stat(in_dir("control"), &st), 0);
+}
+END_TEST
+
+/* What the journal lacks when the answer is there, a kill could lose. */
+START_TEST(journal_before_control)
+{
+	char control[700];
+	const char *const args[] = {GOOD, SMS, "--control", control, "--journal-fd", "3", NULL};
+	const char *const verbs[] = {"disable", "enable"};
+	struct child c;
+	int fd;
+
+	snprintf(control, sizeof(control), "unix:%s", in_dir("control"));
+	start(&c, args);
+	ck_assert(until(&c, c.lines, "\"up\""));
+	fd = connect_to(in_dir("control"));
+	for (int i = 0; i < 100; i++) {
+		struct pollfd p = {.fd = c.journal, .events = POLLIN};
+		char line[200];
+
+		c.lines[0] = '\0';
+		snprintf(line, sizeof(line), "{\"do\":\"%s\",\"uuid\":\"%s\"}\n", verbs[i % 2], test_uuids[0]);
+		ck_assert_ptr_nonnull(strstr(say(fd, line), "\"ok\":true"));
+		ck_assert_int_eq(poll(&p, 1, 0), 1);
+		take(&c.journal, c.lines);
+		ck_assert_ptr_nonnull(strstr(c.lines, verbs[i % 2]));
+	}
+	/* whoever asks and closes its side gets the answer all the same */
+	ck_assert_int_eq(write(fd, "{\"do\":\"stats\"}\n", 15), 15);
+	ck_assert_int_eq(shutdown(fd, SHUT_WR), 0);
+	ck_assert_ptr_nonnull(strstr(say(fd, ""), "\"ok\":true"));
+	close(fd);
+	kill(c.pid, SIGTERM);
+	ck_assert_int_eq(end(&c), 0);
+}
+END_TEST
+
+/* A client that asks and asks and reads nothing is dropped; the others are served. */
+START_TEST(deaf_operator)
+{
+	char control[700], part[4096];
+	const char *const args[] = {GOOD, SMS, "--control", control, NULL};
+	struct child c;
+	ssize_t n;
+	int fd;
+
+	snprintf(control, sizeof(control), "unix:%s", in_dir("control"));
+	start(&c, args);
+	ck_assert(until(&c, c.said, "listening"));
+	fd = connect_to(in_dir("control"));
+	for (int i = 0; i < 20000; i++)
+		if (send(fd, "{\"do\":\"stats\"}\n", 15, MSG_NOSIGNAL) != 15)
+			break;
+	do
+		n = read(fd, part, sizeof(part));
+	while (n > 0);
+	ck_assert_int_le(n, 0); /* its end came */
+	close(fd);
+	fd = connect_to(in_dir("control"));
+	ck_assert_ptr_nonnull(strstr(say(fd, "{\"do\":\"stats\"}\n"), "\"ok\":true"));
+	close(fd);
+	kill(c.pid, SIGTERM);
+	ck_assert_int_eq(end(&c), 0);
+}
+END_TEST
+
+START_TEST(a_lab_without_a_journal)
+{
+	char control[700], sms[700];
+	const char *const args[] = {GOOD, "--lab", "--sms", sms, "--control", control, NULL};
+	struct child c;
+	struct stat st;
+	int fd;
+
+	snprintf(control, sizeof(control), "unix:%s", in_dir("control"));
+	snprintf(sms, sizeof(sms), "file:%s", in_dir("sms.txt"));
+	put("sms.txt", "", 0644); /* codes go there: ours alone from now on */
+	start(&c, args);
+	ck_assert(until(&c, c.said, "listening"));
+	ck_assert_int_eq(stat(in_dir("sms.txt"), &st), 0);
+	ck_assert_uint_eq(st.st_mode & 0777, 0600);
+	fd = connect_to(in_dir("control"));
+	ck_assert_ptr_nonnull(strstr(
+		say(fd, "{\"do\":\"fault\",\"fault\":{\"name\":\"f\",\"on\":\"server.reply\",\"do\":\"kill\"}}\n"),
+		"faults need a journal"));
+	ck_assert_ptr_nonnull(strstr(say(fd, "{\"do\":\"clock-offset\",\"ms\":9223372036854775807}\n"), "\"ok\":false"));
+	ck_assert_ptr_nonnull(strstr(say(fd, "{\"do\":\"list\",\"from\":\"x\"}\n"), "\"ok\":false"));
+	ck_assert_ptr_nonnull(strstr(say(fd, "{\"do\":\"list\",\"limit\":null}\n"), "\"ok\":false"));
+	close(fd);
+	kill(c.pid, SIGTERM);
+	ck_assert_int_eq(end(&c), 0);
 }
 END_TEST
 
@@ -378,6 +470,9 @@ int main(void)
 	tcase_add_checked_fixture(t, make_dir, remove_dir);
 	tcase_add_test(t, refuses);
 	tcase_add_loop_test(t, lives_and_ends, 0, 2);
+	tcase_add_test(t, journal_before_control);
+	tcase_add_test(t, deaf_operator);
+	tcase_add_test(t, a_lab_without_a_journal);
 	tcase_add_test(t, killed_and_back);
 	tcase_add_test(t, gateway_comes_and_goes);
 	tcase_add_test(t, journal_reader_gone);
