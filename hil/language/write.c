@@ -1,0 +1,195 @@
+#include "hil/language/write.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/settings.h"
+
+/* ---- scalars ---- */
+
+void put_text(struct buf *out, const char *s)
+{
+	bool plain = isalnum((unsigned char)s[0]) || s[0] == '+';
+
+	for (const char *p = s; *p && plain; p++)
+		plain = isalnum((unsigned char)*p) || strchr("_.-/%+", *p);
+	if (strcmp(s, "...") == 0)
+		plain = true;
+	if (plain)
+		buf_puts(out, s);
+	else
+		buf_json_str(out, s); /* a double-quoted scalar of YAML 1.2 reads every JSON string */
+}
+
+void put_duration(struct buf *out, json_int_t ns)
+{
+	static const struct {
+		const char *unit;
+		json_int_t ns;
+	} units[] = {{"d", 86400000000000}, {"h", 3600000000000}, {"m", 60000000000}, {"s", 1000000000},
+		     {"ms", 1000000},	    {"us", 1000},	  {"ns", 1}};
+	size_t i = 0;
+
+	while (i < 6 && (ns == 0 ? strcmp(units[i].unit, "s") != 0 : ns % units[i].ns != 0))
+		i++;
+	buf_printf(out, "%" JSON_INTEGER_FORMAT "%s", ns / units[i].ns, units[i].unit);
+}
+
+void put_range(struct buf *out, json_t *range)
+{
+	json_t *min = json_object_get(range, "min"), *max = json_object_get(range, "max");
+
+	if (min && max && json_equal(min, max))
+		buf_printf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(min));
+	else if (min && max)
+		buf_printf(out, "\"%" JSON_INTEGER_FORMAT "..%" JSON_INTEGER_FORMAT "\"", json_integer_value(min),
+			   json_integer_value(max));
+	else if (min)
+		buf_printf(out, "\">= %" JSON_INTEGER_FORMAT "\"", json_integer_value(min));
+	else
+		buf_printf(out, "\"<= %" JSON_INTEGER_FORMAT "\"", json_integer_value(max));
+}
+
+void put_who(struct buf *out, json_t *who)
+{
+	const char *group = json_string_value(json_object_get(who, "group")), *modem;
+	json_t *index = json_object_get(who, "index"), *ratio = json_object_get(who, "ratio");
+
+	modem = json_string_value(json_object_get(who, "modem"));
+	if (index)
+		buf_printf(out, "\"%s[%" JSON_INTEGER_FORMAT "]\"", group, json_integer_value(index));
+	else if (ratio)
+		buf_printf(out, "\"%s:%.12g%%\"", group, 100 * json_number_value(ratio));
+	else if (group || modem)
+		put_text(out, group ? group : modem);
+	else
+		buf_puts(out, json_object_get(who, "server") ? "server" :
+			      json_object_get(who, "others") ? "others" :
+							       "all");
+}
+
+void put_list(struct buf *out, json_t *list)
+{
+	size_t i;
+	json_t *word;
+
+	buf_puts(out, "[");
+	json_array_foreach(list, i, word)
+	{
+		buf_puts(out, i ? ", " : "");
+		put_text(out, json_string_value(word) ? json_string_value(word) : "");
+	}
+	buf_puts(out, "]");
+}
+
+/* ---- flow mappings: {key: value, …} ---- */
+
+struct buf *key(struct flow *f, const char *name)
+{
+	buf_puts(f->out, f->any ? ", " : "");
+	f->any = true;
+	put_text(f->out, name);
+	buf_puts(f->out, ": ");
+	return f->out;
+}
+
+struct flow open_flow(struct buf *out)
+{
+	buf_puts(out, "{");
+	return (struct flow){out, false};
+}
+
+void close_flow(struct flow *f)
+{
+	buf_puts(f->out, "}");
+}
+
+static void put_settings(struct buf *out, json_t *settings)
+{
+	struct flow f = open_flow(out);
+	char text[64];
+	const char *name;
+	json_t *v;
+
+	json_object_foreach(settings, name, v)
+	{
+		int k = setting_by_name(name);
+		json_int_t value = json_integer_value(v);
+
+		if (k >= 0)
+			put_text(key(&f, name), setting_format((enum setting)k, value == -1 ? SETTING_OFF : value, text,
+							       sizeof(text)));
+	}
+	close_flow(&f);
+}
+
+void put_value(struct buf *out, const struct vocab_key *k, json_t *v)
+{
+	struct flow f;
+
+	switch (k->type) {
+	case VOCAB_BOOL:
+		buf_puts(out, json_is_true(v) ? "true" : "false");
+		break;
+	case VOCAB_COUNT:
+	case VOCAB_CODE:
+		buf_printf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
+		break;
+	case VOCAB_RANGE:
+		put_range(out, v);
+		break;
+	case VOCAB_DURATION:
+		put_duration(out, json_integer_value(v));
+		break;
+	case VOCAB_RATIO:
+		buf_printf(out, "%.12g%%", 100 * json_number_value(v));
+		break;
+	case VOCAB_RATE:
+		buf_printf(out, "%.12g/s", json_number_value(v));
+		break;
+	case VOCAB_WHO:
+		put_who(out, v);
+		break;
+	case VOCAB_WORDS:
+		put_list(out, v);
+		break;
+	case VOCAB_SETTINGS:
+		put_settings(out, v);
+		break;
+	case VOCAB_MAP:
+		f = open_flow(out);
+		put_place(&f, k->arg, v);
+		close_flow(&f);
+		break;
+	default:
+		put_text(out, json_string_value(v) ? json_string_value(v) : "");
+		break;
+	}
+}
+
+void put_place(struct flow *f, const char *place, json_t *object)
+{
+	for (size_t i = 0; i < vocab_keys_n; i++) {
+		const struct vocab_key *k = &vocab_keys[i];
+		json_t *v = k->plan && vocab_at(k, place) ? json_object_get(object, k->plan) : NULL;
+
+		if (v && k->type != VOCAB_OTHER && k->type != VOCAB_LATER)
+			put_value(key(f, k->key), k, v);
+	}
+}
+
+json_t *without(json_t *object, const char *defaults)
+{
+	json_t *copy = json_copy(object), *usual = json_loads(defaults, 0, NULL), *v;
+	const char *name;
+
+	json_object_foreach(usual, name, v)
+	{
+		if (json_equal(json_object_get(copy, name), v))
+			json_object_del(copy, name);
+	}
+	json_decref(usual);
+	return copy;
+}
