@@ -8,6 +8,7 @@
 
 #include "core/rows.h"
 #include "core/settings.h"
+#include "hil/language/read_numbers.h"
 #include "hil/language/who.h"
 
 #define NAME_MAX_LEN 64
@@ -438,6 +439,8 @@ static json_t *read_scalar(struct reader *r, const struct yaml_node *n, const st
 		return read_ratio(r, n, k);
 	case VOCAB_RATE:
 		return read_rate(r, n, k);
+	case VOCAB_BITS:
+		return read_bits(r, n, k);
 	case VOCAB_SEED:
 		return read_seed(r, n, k);
 	case VOCAB_DATE:
@@ -467,6 +470,8 @@ json_t *read_value(struct reader *r, const struct yaml_node *n, const struct voc
 		return read_words(r, n, k);
 	case VOCAB_SETTINGS:
 		return read_settings(r, n, k);
+	case VOCAB_NUMBERS:
+		return read_numbers(r, n, k);
 	case VOCAB_MAP:
 		out = json_object();
 		if (read_map(r, n, k->arg, out))

@@ -168,6 +168,14 @@ static void read_parts(struct reader *r, const struct yaml_node *n, json_t *plan
 		read_put(r, plan, "thresholds", scenario_thresholds(r, part));
 }
 
+static void finish_network(struct reader *r, const struct yaml_node *n, json_t *place)
+{
+	json_t *network = json_object_get(place, "network");
+
+	if (network)
+		scenario_network(r, yaml_get(n, "network"), network);
+}
+
 static void read_scenario(struct reader *r, const struct yaml_node *n, const struct suite *s)
 {
 	size_t errors = r->ds->errors;
@@ -181,6 +189,7 @@ static void read_scenario(struct reader *r, const struct yaml_node *n, const str
 	read_put(r, plan, "v", json_integer(1));
 	read_put(r, plan, "source", read_place(r, n));
 	read_id(r, n, s, plan);
+	finish_network(r, n, plan);
 	apply_defaults(r, plan, s->defaults);
 	fill_in(r, plan);
 	r->senders = json_integer_value(json_object_get(json_object_get(plan, "modems"), "senders"));
@@ -227,6 +236,8 @@ static void read_file(struct reader *r, const struct yaml_node *root, struct pla
 	n = yaml_get(root, "defaults");
 	if (n)
 		s.defaults = read_key(r, n, "file", "defaults");
+	if (s.defaults)
+		finish_network(r, n, s.defaults);
 	n = yaml_get(root, "scenarios");
 	if (n && n->kind != YAML_KIND_LIST)
 		diag_error(r->ds, r->src, n->at, "- name: …", "'scenarios' wants a list of scenarios");

@@ -145,8 +145,27 @@ static void read_for(struct reader *r, const struct yaml_node *n, json_t *out)
 	json_decref(v);
 }
 
+/* `for` is an action's own where it has one: how long a blackhole lasts. */
+static bool owns_for(const struct vocab_action *a)
+{
+	char place[64];
+
+	return args_place(a, place, sizeof(place)) && vocab_find(place, "for");
+}
+
+static void read_own_for(struct reader *r, const struct yaml_node *n, const struct vocab_action *a, json_t *args)
+{
+	char place[64];
+	json_t *v;
+
+	args_place(a, place, sizeof(place));
+	v = read_key(r, n, place, "for");
+	if (v)
+		read_put(r, args, vocab_find(place, "for")->plan, v);
+}
+
 /* Keys that mean something only beside others. */
-static void check_keys(struct reader *r, const struct yaml_node *n)
+static void check_keys(struct reader *r, const struct yaml_node *n, const struct vocab_action *a)
 {
 	static const char *const only_on[] = {"match", "nth", "each", "chance", "from", "until", "for"};
 	bool on = yaml_get(n, "on"), every = yaml_get(n, "every"), each = yaml_get(n, "each"), at = yaml_get(n, "at");
@@ -157,8 +176,10 @@ static void check_keys(struct reader *r, const struct yaml_node *n)
 	else if (on + at + every > 1)
 		diag_error(r->ds, r->src, n->at, NULL, "a fault has one of 'on', 'at' and 'every'");
 	for (size_t i = 0; i < sizeof(only_on) / sizeof(only_on[0]); i++)
-		if (!on && yaml_get(n, only_on[i]))
+		if (!on && yaml_get(n, only_on[i]) && !(strcmp(only_on[i], "for") == 0 && owns_for(a)))
 			diag_error(r->ds, r->src, yaml_get(n, only_on[i])->at, NULL, "'%s' goes with 'on'", only_on[i]);
+	if (!on && a->actor == VOCAB_NETWORK && yaml_get(n, "after"))
+		diag_error(r->ds, r->src, yaml_get(n, "after")->at, NULL, "'after' goes with 'on'");
 	if (nth && each)
 		diag_error(r->ds, r->src, nth->at, NULL, "'nth' and 'each' exclude one another");
 	if (times && !each && !every)
@@ -183,14 +204,22 @@ static void check_event(struct reader *r, const struct yaml_node *n, const struc
 		diag_error(r->ds, r->src, n->at, NULL, "'%s' acts on sms.submitted or sms.delivered, not on %s", a->name, event);
 	else if ((a->when & VOCAB_REPLY) && kind != J_SERVER_REPLY && kind != J_SERVER_DECISION)
 		diag_error(r->ds, r->src, n->at, NULL, "'%s' acts on server.reply, not on %s", a->name, event);
-	else if (actor != a->actor)
+	else if (a->actor == VOCAB_NETWORK && actor != VOCAB_DEVICE)
+		diag_error(r->ds, r->src, n->at, NULL, "'%s' follows an event of a device, not %s", a->name, event);
+	else if (actor != a->actor && a->actor != VOCAB_NETWORK)
 		diag_error(r->ds, r->src, n->at, NULL, "'%s' is done by the %s, which does not write %s", a->name,
 			   a->actor == VOCAB_SERVER ? "server" : "device", event);
 }
 
+static void check_args(struct reader *r, const struct yaml_node *n, const struct vocab_action *a, json_t *args)
+{
+	if (strcmp(a->name, "drop") == 0 && !json_object_get(args, "up") && !json_object_get(args, "down"))
+		diag_error(r->ds, r->src, n->at, "as in {at: 5s, do: drop, up: 1}", "'drop' wants 'up', 'down' or both");
+}
+
 static void check_who(struct reader *r, const struct yaml_node *n, const struct vocab_action *a, json_t *who)
 {
-	if (n && who && (a->actor == VOCAB_DEVICE || a->actor == VOCAB_OPERATOR) && !who_is_devices(who))
+	if (n && who && (a->actor & (VOCAB_DEVICE | VOCAB_OPERATOR | VOCAB_NETWORK)) && !who_is_devices(who))
 		diag_error(r->ds, r->src, n->at, NULL, "'%s' befalls devices, not '%s'", a->name, n->text);
 }
 
@@ -212,6 +241,7 @@ static json_t *read_then(struct reader *r, const struct yaml_node *n, const stru
 	if (!(a->when & VOCAB_TIMED))
 		diag_error(r->ds, r->src, what->at, NULL, "'%s' needs an event of its own ('on')", a->name);
 	check_who(r, who_node ? who_node : what, a, who);
+	check_args(r, what, a, args);
 	default_args(r, a, args);
 	read_put(r, out, "do", json_string(a->name));
 	read_put(r, out, "args", json_incref(args));
@@ -220,16 +250,16 @@ end:
 	return out;
 }
 
-static void read_when(struct reader *r, const struct yaml_node *n, json_t *f)
+static void read_when(struct reader *r, const struct yaml_node *n, const struct vocab_action *a, json_t *f)
 {
 	const struct yaml_node *part;
 	const char *on = json_string_value(json_object_get(f, "on"));
 	json_t *from, *until;
 
-	check_keys(r, n);
+	check_keys(r, n, a);
 	if ((part = yaml_get(n, "at")))
 		read_at(r, part, f);
-	if ((part = yaml_get(n, "for")))
+	if ((part = yaml_get(n, "for")) && !owns_for(a))
 		read_for(r, part, f);
 	if ((part = yaml_get(n, "match")) && on)
 		read_put(r, f, "match", scenario_match(r, part, (enum journal_kind)journal_kind_by_name(on)));
@@ -253,13 +283,16 @@ static json_t *read_fault(struct reader *r, const struct yaml_node *n, size_t in
 		read_maps(r, n, "fault", f, a ? args_place(a, place, sizeof(place)) : NULL, args);
 	if (!a)
 		goto end;
-	read_when(r, n, f);
+	read_when(r, n, a, f);
+	if ((part = yaml_get(n, "for")) && owns_for(a))
+		read_own_for(r, part, a, args);
 	on = json_string_value(json_object_get(f, "on"));
 	if (on)
 		check_event(r, what, a, (enum journal_kind)journal_kind_by_name(on));
 	else if (!(a->when & VOCAB_TIMED) && !yaml_get(n, "on"))
 		diag_error(r->ds, r->src, what->at, NULL, "'%s' needs an event ('on')", a->name);
 	check_who(r, yaml_get(n, "who"), a, json_object_get(f, "who"));
+	check_args(r, what, a, args);
 	default_args(r, a, args);
 	if ((part = yaml_get(n, "then")))
 		read_put(r, f, "then", read_then(r, part, yaml_get(n, "who"), json_object_get(f, "who")));

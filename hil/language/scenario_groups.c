@@ -32,6 +32,8 @@ static void read_group(struct reader *r, const struct yaml_node *n, const char *
 		json_decref(g);
 		return;
 	}
+	if (json_object_get(g, "network"))
+		scenario_network(r, yaml_get(n, "network"), json_object_get(g, "network"));
 	if (!json_object_get(g, "count"))
 		read_put(r, g, "count", json_integer(1));
 	if (type && type->kind == YAML_KIND_LIST && !type->first)

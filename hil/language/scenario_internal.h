@@ -9,6 +9,8 @@
 /* Each takes the node of its part and gives the plan's member (a new reference); what
  * is wrong goes to the reader's diags. */
 json_t *scenario_groups(struct reader *r, const struct yaml_node *n, const char *connection);
+/* Finishes a `network` that was read from `n`: profiles written out, what belongs together. */
+void scenario_network(struct reader *r, const struct yaml_node *n, json_t *network);
 json_t *scenario_faults(struct reader *r, const struct yaml_node *n);
 json_t *scenario_steps(struct reader *r, const struct yaml_node *n, json_int_t timeout_ns);
 json_t *scenario_expect(struct reader *r, const struct yaml_node *n);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "hil/language/rigfile.h"
+#include "hil/language/vocab.h"
 
 #define FILTER_NODES 128
 #define FILTER_DEPTH 32
@@ -259,6 +260,16 @@ static bool lists_rig(json_t *plan, const char *word)
 	return !rigs;
 }
 
+#define NETWORK_WHY "the network model stands before a server of ours"
+
+/* Is it done to a device's link? */
+static bool acts_on_link(json_t *one)
+{
+	const struct vocab_action *a = vocab_action(json_string_value(json_object_get(one, "do")));
+
+	return a && a->actor == VOCAB_NETWORK;
+}
+
 /* Does a part of the plan need a server that we start and stop ourselves? */
 static const char *needs_our_server(json_t *plan)
 {
@@ -268,6 +279,8 @@ static const char *needs_our_server(json_t *plan)
 	json_array_foreach(json_object_get(plan, "steps"), i, one) {
 		const char *what = json_string_value(json_object_get(one, "do"));
 
+		if (acts_on_link(one))
+			return NETWORK_WHY;
 		if (strncmp(what, "server_", 7) == 0 || strcmp(what, "disable") == 0 || strcmp(what, "enable") == 0 ||
 		    strcmp(what, "command") == 0)
 			return "its steps act on our server";
@@ -277,6 +290,8 @@ static const char *needs_our_server(json_t *plan)
 		const char *what = json_string_value(json_object_get(one, "do"));
 		static const char *const ours[] = {"kill", "stop", "start", "restart", "disable", "enable", "command"};
 
+		if (acts_on_link(one) || acts_on_link(json_object_get(one, "then")))
+			return NETWORK_WHY;
 		for (size_t k = 0; k < sizeof(ours) / sizeof(ours[0]); k++)
 			if (strcmp(what, ours[k]) == 0)
 				return "its faults act on our server";
@@ -285,6 +300,8 @@ static const char *needs_our_server(json_t *plan)
 	}
 	json_array_foreach(json_object_get(plan, "groups"), i, one) {
 		known = json_object_get(one, "known");
+		if (json_object_get(one, "network") || json_object_get(plan, "network"))
+			return NETWORK_WHY;
 		if (json_is_false(known) || json_is_true(json_object_get(one, "disabled")))
 			return "its devices need a registry of ours";
 	}
@@ -322,11 +339,6 @@ bool rig_serves(const char *rig, const struct rigfile *file, json_t *plan, char 
 
 	if (!lists_rig(plan, is_virtual ? "virtual" : loopback ? "loopback" : "file")) {
 		snprintf(why, size, "its 'rigs' leave this one out");
-		return false;
-	}
-	/* refused rather than run on a network that is better than the one asked for */
-	if (!is_virtual && json_object_get(plan, "network")) {
-		snprintf(why, size, "'network' needs the virtual rig");
 		return false;
 	}
 	if (file)

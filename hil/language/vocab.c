@@ -20,6 +20,8 @@ static const char *const type_texts[VOCAB_TYPES] = {
 	[VOCAB_DURATION] = "a duration with its unit, as 30s or 500ms",
 	[VOCAB_RATIO] = "a share with its unit, as 2%",
 	[VOCAB_RATE] = "a rate with its unit, as 100/s",
+	[VOCAB_BITS] = "a bit rate with its unit, as 10Mbit/s",
+	[VOCAB_NUMBERS] = "numbers from 1 to 64, as 3, \"2..7\" or [1, 3]",
 	[VOCAB_SEED] = "a seed, as 0x5eed",
 	[VOCAB_DATE] = "a day, as 2027-01-31",
 	[VOCAB_STATE] = "a device state, as PROVISIONED",
@@ -73,7 +75,7 @@ const struct vocab_key *vocab_find(const char *place, const char *key)
 
 const struct vocab_action *vocab_action(const char *name)
 {
-	for (size_t i = 0; i < vocab_actions_n; i++)
+	for (size_t i = 0; name && i < vocab_actions_n; i++)
 		if (strcmp(vocab_actions[i].name, name) == 0)
 			return &vocab_actions[i];
 	return NULL;
@@ -86,7 +88,8 @@ unsigned vocab_event_actor(enum journal_kind kind)
 		unsigned actor;
 	} actors[] = {
 		{"device.added", 0},        {"device.", VOCAB_DEVICE},  {"tokens.", VOCAB_DEVICE},
-		{"handshake.", VOCAB_DEVICE}, {"conn.", VOCAB_DEVICE},  {"server.", VOCAB_SERVER},
+		{"handshake.", VOCAB_DEVICE}, {"conn.path", VOCAB_SERVER}, {"conn.", VOCAB_DEVICE},
+		{"server.", VOCAB_SERVER},
 		{"code.", VOCAB_SERVER},    {"token.", VOCAB_SERVER},   {"command.", VOCAB_SERVER},
 		{"operator", VOCAB_SERVER}, {"sms.queued", VOCAB_SERVER}, {"sms.", VOCAB_CARRIER},
 	};
@@ -212,6 +215,7 @@ static void print_actions(FILE *out)
 		{VOCAB_CARRIER, "SMS, on sms.submitted, sms.delivered, …"},
 		{VOCAB_SERVER, "server"},
 		{VOCAB_DEVICE, "device"},
+		{VOCAB_NETWORK, "network: the link of each of `who`"},
 		{VOCAB_OPERATOR, "operator"},
 	};
 

@@ -21,6 +21,8 @@ enum vocab_type {
 	VOCAB_DURATION, /* with a unit → ns */
 	VOCAB_RATIO,    /* with '%' → 0…1 */
 	VOCAB_RATE,     /* 100/s → per second */
+	VOCAB_BITS,     /* 10Mbit/s → bits a second */
+	VOCAB_NUMBERS,  /* 3, "2..7" or a list of them → list of numbers, 1…64 */
 	VOCAB_SEED,     /* decimal or 0x… */
 	VOCAB_DATE,     /* YYYY-MM-DD */
 	VOCAB_STATE,    /* of a device */
@@ -55,6 +57,7 @@ enum {
 	VOCAB_SERVER = 1 << 1,
 	VOCAB_DEVICE = 1 << 2,
 	VOCAB_OPERATOR = 1 << 3,
+	VOCAB_NETWORK = 1 << 4, /* a device's link: behind an event of that device, or timed */
 };
 /* When an action may be asked for. */
 enum {

@@ -116,6 +116,10 @@ static json_t *value_schema(const struct vocab_key *k)
 		return text("^[0-9]+(\\.[0-9]+)?%$");
 	case VOCAB_RATE:
 		return text("^[0-9]+(\\.[0-9]+)?/(s|min|h)$");
+	case VOCAB_BITS:
+		return text("^[0-9]+(\\.[0-9]+)? ?[kMG]?bit/s$");
+	case VOCAB_NUMBERS:
+		return one_or_list(json_pack("{s:[s, s]}", "type", "integer", "string"));
 	case VOCAB_DATE:
 		return text("^[0-9]{4}-[0-9]{2}-[0-9]{2}$");
 	case VOCAB_STATE:

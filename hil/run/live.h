@@ -10,6 +10,7 @@
 #include "hil/modems/gateway.h"
 #include "hil/modems/pool.h"
 #include "hil/run/job.h"
+#include "hil/run/live_net.h"
 #include "hil/run/proc.h"
 #include "sim/fleet.h"
 
@@ -70,7 +71,9 @@ struct live_job {
 	struct fleet *fleet;
 	struct faults *faults;
 	struct journal *journal;
-	struct live_socket *socket; /* the fleet's */
+	struct live_socket *socket; /* the fleet's; NULL with a network */
+	struct links links;	    /* none: no network between fleet and server */
+	struct live_net *net;	    /* in the socket's stead, once the server's port is known */
 	struct live_actor *actor;
 	unsigned carrier_pending;
 	time_ns lag; /* the runner's own, at worst, while this ran */

@@ -99,6 +99,11 @@ static void rig_drop(void *ctx, const struct instant *at, unsigned index)
 	fleet_drop_connection(((struct live_job *)ctx)->fleet, at, index);
 }
 
+static void rig_net(void *ctx, const struct instant *at, unsigned index, const struct plan_net *what)
+{
+	links_act(&((struct live_job *)ctx)->links, at->now, index, what);
+}
+
 static void rig_operate(void *ctx, const struct instant *at, json_t *request)
 {
 	struct live_job *j = ctx;
@@ -158,6 +163,7 @@ static void rig_server(void *ctx, const struct instant *at, enum plan_server_do 
 
 static const struct plan_rig rig_of_plan = {.power = rig_power,
 					    .drop = rig_drop,
+					    .net = rig_net,
 					    .server = rig_server,
 					    .operate = rig_operate,
 					    .busy = rig_busy,
@@ -188,12 +194,19 @@ static void on_turn(void *ctx, const struct instant *at, struct dgram_sink *sink
 
 	if (!j->fleet)
 		return;
+	if (j->net)
+		live_net_arrive(j->net, at, on_datagram, j);
 	if (j->phase == LIVE_RUNNING)
 		end = plan_expire(j->plan, at);
-	fleet_turn(j->fleet, at, sink);
+	fleet_turn(j->fleet, at, j->net ? live_net_sink(j->net) : sink);
 	/* what the turn changed may be what a step waits for */
 	if (j->phase == LIVE_RUNNING && end == PLAN_RUNNING)
 		end = plan_expire(j->plan, at);
+	if (j->net) {
+		live_net_leave(j->net, at);
+		if (*live_net_error(j->net))
+			live_job_fail(j, "%s", live_net_error(j->net));
+	}
 	if (end != PLAN_RUNNING && j->phase == LIVE_RUNNING)
 		live_job_end(j, end == PLAN_SETTLED ? "settled" : plan_why(j->plan));
 }
@@ -203,10 +216,42 @@ static time_ns on_deadline(void *ctx)
 	struct live_job *j = ctx;
 	time_ns t = j->fleet ? fleet_deadline(j->fleet) : TIME_NEVER;
 
+	if (j->net)
+		t = time_min(t, live_net_deadline(j->net));
 	return j->phase == LIVE_RUNNING ? time_min(t, plan_deadline(j->plan)) : t;
 }
 
 /* ---- beginning ---- */
+
+static void rebound(void *ctx, const struct instant *at, unsigned which, enum link_rebind what)
+{
+	struct live_job *j = ctx;
+	const struct plan_device *d = plan_device(j->plan, which);
+
+	JOURNAL(j->journal, at->now, d->label, d->identity.uuid, NULL, NULL, J_NET_REBOUND,
+		JS(NAME, links_rebind_name(what)));
+}
+
+/* Where the fleet stands: on its own socket, or behind the links. */
+static int place_fleet(struct live_job *j, struct fleet_config *fc, struct err *e)
+{
+	struct live_net_config nc = {.loop = j->rig->o.live,
+				     .links = &j->links,
+				     .server = fc->server,
+				     .rebound = rebound,
+				     .ctx = j};
+
+	if (!j->links.n) {
+		fc->local = *live_socket_local(j->socket);
+		return 0;
+	}
+	j->net = live_net_new(&nc, e);
+	if (!j->net)
+		return e->code;
+	fc->local = *live_net_inside(j->net);
+	fc->port_each = true;
+	return 0;
+}
 
 static int make_fleet(struct live_job *j, struct err *e)
 {
@@ -227,7 +272,8 @@ static int make_fleet(struct live_job *j, struct err *e)
 
 	snprintf(text, sizeof(text), "127.0.0.1:%d", j->port);
 	addr_parse(text, &fc.server);
-	fc.local = *live_socket_local(j->socket);
+	if (place_fleet(j, &fc, e))
+		return e->code;
 	j->fleet = fleet_new(&fc, e);
 	if (!j->fleet)
 		return e->code;
@@ -255,6 +301,7 @@ void live_job_begin(struct live_job *j)
 		return;
 	j->phase = LIVE_RUNNING;
 	ev_timer_stop(j->rig->o.loop, &j->start_limit);
+	links_start(&j->links, NOW(j)->now);
 	plan_start(j->plan, NOW(j));
 }
 
@@ -336,7 +383,9 @@ static void free_job(struct live_job *j)
 	if (j->actor)
 		live_detach(j->actor);
 	live_socket_close(j->socket);
+	live_net_free(j->net);
 	fleet_free(j->fleet);
+	links_free(&j->links);
 	plan_free(j->plan);
 	journal_free(j->journal);
 	faults_free(j->faults);
@@ -483,8 +532,11 @@ static int open_socket(struct live_job *j, struct err *e)
 	struct addr any;
 
 	addr_parse("127.0.0.1:0", &any);
-	j->socket = live_socket_open(&any, false, e);
-	if (!j->socket)
+	if (links_make(&j->links, j->plan, e))
+		return e->code;
+	if (!j->links.n)
+		j->socket = live_socket_open(&any, false, e);
+	if (!j->links.n && !j->socket)
 		return e->code;
 	j->actor = live_attach(j->rig->o.live, &turn, j->socket);
 	return j->actor ? 0 : err_set(e, ERR_NOMEM, "out of memory");

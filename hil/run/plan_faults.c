@@ -67,7 +67,7 @@ static const struct {
 	enum plan_actor where;
 } rooms[] = {
 	{"device.", PLAN_FLEET},    {"tokens.", PLAN_FLEET},	   {"handshake.", PLAN_FLEET},
-	{"conn.", PLAN_FLEET},	    {"net.", PLAN_FLEET},	   {"server.", PLAN_SERVER},
+	{"conn.path", PLAN_SERVER}, {"conn.", PLAN_FLEET},	    {"net.", PLAN_FLEET},	   {"server.", PLAN_SERVER},
 	{"code.", PLAN_SERVER},	    {"token.", PLAN_SERVER},	   {"sms.queued", PLAN_SERVER},
 	{"operator", PLAN_SERVER},  {"command.", PLAN_SERVER},	   {"sms.submitted", PLAN_CARRIER},
 	{"sms.lost", PLAN_CARRIER}, {"modem.state", PLAN_CARRIER}, {"sms.", PLAN_POOL},

@@ -172,6 +172,47 @@ END_TEST
 static const struct {
 	const char *part, *text, *json;
 } parts[] = {
+	/* the network */
+	{"network", "{burst: 3, loss: 30%, phase: handshake, rate: 9.6kbit/s, queue: 12000, mtu: 1280}",
+	 "{\"burst\": 3, \"loss\": 0.3, \"phase\": \"handshake\", \"rate_bps\": 9600, \"queue\": 12000, \"mtu\": 1280}"},
+	{"network", "{blackhole: {on: 5s, off: 2s}}",
+	 "{\"blackhole\": {\"at_ns\": 5000000000, \"for_ns\": 2000000000, \"every_ns\": 7000000000}}"},
+	{"network", "{blackhole: {at: 3s, for: 40s}}",
+	 "{\"blackhole\": {\"at_ns\": 3000000000, \"for_ns\": 40000000000}}"},
+	{"network", "{drop: {up: \"2..4\", down: [9, \"1..2\", 2], per: connection}}",
+	 "{\"drop\": {\"up\": [2, 3, 4], \"down\": [1, 2, 9], \"per\": \"connection\"}}"},
+	{"network", "{drop: {down: 64}}",
+	 "{\"drop\": {\"up\": [], \"down\": [64], \"per\": \"link\"}}"},
+	{"network", "{rebind: {what: address, after: 0s, every: 1s}}",
+	 "{\"rebind\": {\"what\": \"address\", \"after_ns\": 0, \"every_ns\": 1000000000}}"},
+	{"network", "{profile: handshakeloss}",
+	 "{\"loss\": 0.3, \"burst\": 3, \"phase\": \"handshake\", \"delay_ns\": 15000000, \"rate_bps\": 10000000, \"queue\": 30000}"},
+	{"network", "{profile: transferloss, loss: 5%, burst: 1, phase: always}",
+	 "{\"loss\": 0.05, \"burst\": 1, \"phase\": \"always\", \"delay_ns\": 15000000, \"rate_bps\": 10000000, \"queue\": 30000}"},
+	{"network", "{profile: handshakecorruption}",
+	 "{\"corrupt\": 0.3, \"burst\": 3, \"phase\": \"handshake\", \"delay_ns\": 15000000, \"rate_bps\": 10000000, \"queue\": 30000}"},
+	{"network", "{profile: transfercorruption, queue: 50}",
+	 "{\"corrupt\": 0.02, \"burst\": 3, \"phase\": \"transfer\", \"delay_ns\": 15000000, \"rate_bps\": 10000000, \"queue\": 50}"},
+	{"network", "{profile: blackhole}",
+	 "{\"blackhole\": {\"at_ns\": 5000000000, \"for_ns\": 2000000000, \"every_ns\": 7000000000}, \"delay_ns\": 15000000, \"rate_bps\": 10000000, \"queue\": 30000}"},
+	{"network", "{profile: longrtt}",
+	 "{\"delay_ns\": 375000000, \"rate_bps\": 10000000, \"queue\": 30000}"},
+	{"network", "{profile: rebind-port}",
+	 "{\"rebind\": {\"what\": \"port\", \"after_ns\": 1000000000, \"every_ns\": 5000000000}, \"delay_ns\": 15000000, \"rate_bps\": 10000000, \"queue\": 30000}"},
+	{"network", "{profile: rebind-addr, delay: 1ms}",
+	 "{\"rebind\": {\"what\": \"address\", \"after_ns\": 1000000000, \"every_ns\": 5000000000}, \"delay_ns\": 1000000, \"rate_bps\": 10000000, \"queue\": 30000}"},
+	{"network", "{profile: amplificationlimit}",
+	 "{\"drop\": {\"up\": [2, 3, 4, 5, 6, 7], \"down\": [], \"per\": \"connection\"}, \"delay_ns\": 15000000, \"rate_bps\": 10000000, \"queue\": 30000}"},
+	{"faults", "[{at: 5s, do: blackhole, for: 2s, who: A}]",
+	 "[{\"name\": \"f1\", \"at_ns\": 5000000000, \"do\": \"blackhole\", \"args\": {\"length_ns\": 2000000000}, \"who\": {\"group\": \"A\"}}]"},
+	{"faults", "[{on: device.request, match: {resource: login}, each: true, from: 1s, until: 9s, do: rebind_port, after: 20ms}]",
+	 "[{\"name\": \"f1\", \"on\": \"device.request\", \"match\": {\"resource\": \"login\"}, \"each\": true, \"from_ns\": 1000000000, \"until_ns\": 9000000000, \"do\": \"rebind_port\", \"args\": {\"after_ns\": 20000000}}]"},
+	{"faults", "[{on: tokens.written, do: power_cut, then: {after: 1s, do: blackhole, for: 3s}}]",
+	 "[{\"name\": \"f1\", \"on\": \"tokens.written\", \"do\": \"power_cut\", \"args\": {}, \"then\": {\"after_ns\": 1000000000, \"do\": \"blackhole\", \"args\": {\"length_ns\": 3000000000}}}]"},
+	{"faults", "[{every: 1s, times: 2, do: drop, up: 1, down: [2]}]",
+	 "[{\"name\": \"f1\", \"every_ns\": 1000000000, \"times\": 2, \"do\": \"drop\", \"args\": {\"up\": [1], \"down\": [2]}}]"},
+	{"steps", "[{blackhole: A, for: 2s}, {rebind_port: all}, {rebind_address: \"A[3]\"}]",
+	 "[{\"do\": \"blackhole\", \"length_ns\": 2000000000, \"who\": {\"group\": \"A\"}}, {\"do\": \"rebind_port\", \"who\": {\"all\": true}}, {\"do\": \"rebind_address\", \"who\": {\"group\": \"A\", \"index\": 3}}]"},
 	/* when */
 	{"faults", "[{at: 90s, do: power_cut, who: A:10%}]",
 	 "[{\"name\": \"f1\", \"at_ns\": 90000000000, \"do\": \"power_cut\", \"args\": {}, \"who\": {\"group\": \"A\", \"ratio\": 0.1}}]"},
@@ -295,6 +336,26 @@ START_TEST(test_defaults)
 }
 END_TEST
 
+/* The nearest network counts, and that one alone; profiles are written out everywhere. */
+START_TEST(test_networks)
+{
+	struct plans plans = {0};
+	json_t *groups;
+
+	parse("version: 1\ndefaults: {network: {profile: longrtt}}\nscenarios:\n"
+	      "  - {name: one, devices: {count: 1}, expect: {final: IDLE}}\n"
+	      "  - {name: two, network: {loss: 1%}, devices: {A: {count: 1}, B: {network: {drop: {up: 1}}}}, expect: {final: IDLE}}\n",
+	      &plans);
+	ck_assert_uint_eq(plans.n, 2);
+	same(json_object_get(plans.v[0], "network"), "{\"delay_ns\": 375000000, \"rate_bps\": 10000000, \"queue\": 30000}");
+	same(json_object_get(plans.v[1], "network"), "{\"loss\": 0.01}");
+	groups = json_object_get(plans.v[1], "groups");
+	ck_assert_ptr_null(json_object_get(json_array_get(groups, 0), "network"));
+	same(json_object_get(json_array_get(groups, 1), "network"), "{\"drop\": {\"up\": [1], \"down\": [], \"per\": \"link\"}}");
+	plans_fini(&plans);
+}
+END_TEST
+
 /* A good scenario beside a bad one is still there; the ids of two files meet. */
 START_TEST(test_partly_bad)
 {
@@ -375,6 +436,7 @@ int main(void)
 	tcase_add_test(c, test_examples);
 	tcase_add_loop_test(c, test_part, 0, sizeof(parts) / sizeof(parts[0]));
 	tcase_add_test(c, test_defaults);
+	tcase_add_test(c, test_networks);
 	tcase_add_test(c, test_partly_bad);
 	tcase_add_loop_test(c, test_verb, 0, sizeof(verbs) / sizeof(verbs[0]));
 	suite_add_tcase(s, c);
