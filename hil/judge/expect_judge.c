@@ -305,10 +305,10 @@ static enum blame balance_blame(const struct oracle *o, const char **why)
 	struct dev *d, *next;
 
 	HASH_ITER(hh, o->devs, d, next) {
-		if (!d->sms_trouble || d->sms_fault || o->sms_fault)
-			continue;
-		*why = d->sms_trouble;
-		return d->sms_blame;
+		enum blame blame = sms_evidence(o, d, why);
+
+		if (*why)
+			return blame;
 	}
 	*why = NULL;
 	return BLAME_UNKNOWN;

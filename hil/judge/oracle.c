@@ -130,10 +130,11 @@ enum blame oracle_blame(const struct oracle *o, const struct dev *d, const char 
 		return d->blame;
 	}
 	/* an SMS that went missing explains only a device that never got in */
-	if (d && d->sms_trouble && !d->sms_fault && !o->sms_fault && d->state != STATE_PV &&
-	    d->first[STATE_PV] == TIME_NEVER) {
-		*why = d->sms_trouble;
-		return d->sms_blame;
+	if (d && d->state != STATE_PV && d->first[STATE_PV] == TIME_NEVER) {
+		enum blame blame = sms_evidence(o, d, why);
+
+		if (*why)
+			return blame;
 	}
 	if (o->lag_ns >= HARNESS_LAG_MAX) {
 		*why = "the harness itself lagged behind";

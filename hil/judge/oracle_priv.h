@@ -112,6 +112,8 @@ struct dev {
 	bool sms_fault, sms_lost;
 	const char *sms_trouble; /* evidence against modem or carrier; static text */
 	enum blame sms_blame;
+	bool sms_sending; /* a modem took its SMS, at sms_sending_t, and has said nothing of it since */
+	time_ns sms_sending_t;
 
 	/* a login that was granted: when, for which registration; one whose code.used has
 	 * not been read yet; a code.used whose login has not */
@@ -206,6 +208,9 @@ void tokens_event(struct oracle *o, struct dev *d, const struct journal_event *e
 void tokens_settle(struct oracle *o, struct dev *d, time_ns now);
 struct family *tokens_family(struct dev *d, const char *fam);
 /* sms.c */
+/* What there is against modem or carrier for a device's missing SMS; BLAME_UNKNOWN, `*why`
+ * NULL, where nothing is, or where a fault asked for it. */
+enum blame sms_evidence(const struct oracle *o, const struct dev *d, const char **why);
 void sms_event(struct oracle *o, struct dev *d, const struct journal_event *ev);
 void sms_finish(struct oracle *o, struct dev *d);
 void sms_granted(struct dev *d);

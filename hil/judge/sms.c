@@ -9,6 +9,7 @@
 #define TEN_MINUTES (600 * NS_PER_S)
 #define ONE_DAY     (86400 * NS_PER_S)
 #define BUDGET_SLACK (2 * NS_PER_MS)
+#define MODEM_SILENT (5 * NS_PER_S) /* an SMS is written in 0.7 s, and answered in 2.5 s on the median */
 #define CODE_SLACK  (1 * NS_PER_S) /* CLOCK_BOOTTIME against the journal's clock */
 
 struct dev *sms_owner(struct oracle *o, const struct journal_event *ev)
@@ -191,6 +192,27 @@ static void trouble(struct dev *d, enum blame blame, const char *why)
 	}
 }
 
+enum blame sms_evidence(const struct oracle *o, const struct dev *d, const char **why)
+{
+	*why = NULL;
+	if (d->sms_fault || o->sms_fault)
+		return BLAME_UNKNOWN;
+	if (d->sms_trouble) {
+		*why = d->sms_trouble;
+		return d->sms_blame;
+	}
+	if (!d->sms_sending || o->last < time_add(d->sms_sending_t, MODEM_SILENT))
+		return BLAME_UNKNOWN;
+	*why = "a modem took its SMS and has been silent since";
+	return BLAME_MODEM;
+}
+
+static void on_modem(struct dev *d, const struct journal_event *ev)
+{
+	d->sms_sending = strcmp(journal_text(ev, JF_STATE), "SENDING") == 0;
+	d->sms_sending_t = ev->t;
+}
+
 static void on_device_code(struct oracle *o, struct dev *d, const struct journal_event *ev)
 {
 	struct code *c;
@@ -228,8 +250,12 @@ void sms_event(struct oracle *o, struct dev *d, const struct journal_event *ev)
 	case J_SMS_QUEUED:
 		on_queued(o, d, ev);
 		break;
+	case J_MODEM_STATE:
+		on_modem(d, ev);
+		break;
 	case J_SMS_SUBMITTED:
 		o->submitted_seen = true;
+		d->sms_sending = false;
 		c = find_code(o, d, journal_text(ev, JF_CODE_FP), true);
 		if (c)
 			c->submitted = true;
@@ -241,9 +267,11 @@ void sms_event(struct oracle *o, struct dev *d, const struct journal_event *ev)
 		trouble(d, BLAME_CARRIER, "the carrier lost its SMS");
 		break;
 	case J_SMS_FAILED:
+		d->sms_sending = false;
 		trouble(d, BLAME_MODEM, "a modem failed to send its SMS");
 		break;
 	case J_SMS_UNKNOWN:
+		d->sms_sending = false;
 		trouble(d, BLAME_MODEM, "a modem left its SMS's fate unknown");
 		break;
 	case J_FAULT_FIRED:

@@ -6,7 +6,8 @@
  * and REINIT back when the outcome of a send is not known. An SMS goes to another
  * modem only when the first attempt surely failed, so that none is sent twice.
  *
- * Journal (actor "modem:<name>"): modem.state; sms.delivered right before an SMS is
+ * Journal (actor "modem:<name>"): modem.state, SENDING with the device whose SMS it is;
+ * sms.delivered right before an SMS is
  * handed to its device, where armed faults act: lose, delay {by_ns}, duplicate
  * {times}, replace_code, replace_text, replace_sender {with}; sms.failed and
  * sms.unknown at the final outcome of a send; sms.submitted where `real` is set (else

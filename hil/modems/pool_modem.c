@@ -27,7 +27,9 @@ void modem_set_state(struct modem *m, enum modem_state s, const char *why)
 		m->ready_at = pool_now(p);
 	m->state = s;
 	snprintf(m->why, sizeof(m->why), "%s", why);
-	JOURNAL(p->cfg.journal, pool_now(p), m->actor, NULL, NULL, NULL, J_MODEM_STATE, JS(MODEM, m->spec->name),
+	/* with the device whose SMS it has: so that its scenario's judge sees the modem */
+	JOURNAL(p->cfg.journal, pool_now(p), m->actor, m->msg && m->msg->parsed.uuid[0] ? m->msg->parsed.uuid : NULL,
+		NULL, NULL, J_MODEM_STATE, JS(MODEM, m->spec->name),
 		JS(STATE, modem_state_name(s)), JS(WHY, m->why[0] ? m->why : NULL));
 	if (p->cfg.changed)
 		p->cfg.changed(p->cfg.ctx, m->spec, s, m->why);

@@ -309,6 +309,43 @@ START_TEST(a_lost_sms_is_the_carriers)
 }
 END_TEST
 
+/* Nobody got in for want of its code; what did the modem say of the SMS that it took? */
+static const struct {
+	const char *name, *put; /* instead of the SMS's way */
+	enum verdict verdict;
+	enum blame blame;
+} silences[] = {
+	{"it took it and has said nothing since", "15 modem:s1 modem.state modem=s1 state=SENDING\n",
+	 VERDICT_INCONCLUSIVE, BLAME_MODEM},
+	{"it took it just now", "4000 modem:s1 modem.state modem=s1 state=SENDING\n", VERDICT_FAIL, BLAME_UNKNOWN},
+	{"the network has it",
+	 "15 modem:s1 modem.state modem=s1 state=SENDING\n16 carrier sms.submitted id=m1 code_fp=c1 to_fp=t1\n",
+	 VERDICT_FAIL, BLAME_UNKNOWN},
+	{"it gave it up", "15 modem:s1 modem.state modem=s1 state=SENDING\n16 modem:s1 sms.unknown id=m1 code_fp=c1\n",
+	 VERDICT_INCONCLUSIVE, BLAME_MODEM},
+	{"a fault asked for it",
+	 "15 modem:s1 modem.state modem=s1 state=SENDING\n15 modem:s1 fault.fired name=f1 why=sms.submitted\n",
+	 VERDICT_FAIL, BLAME_UNKNOWN},
+	{"nobody asked a modem", "", VERDICT_FAIL, BLAME_UNKNOWN},
+};
+
+START_TEST(a_silent_modem_is_to_blame)
+{
+	char *lines = story_edit(story_good, "sms.submitted", silences[_i].put);
+	size_t len = (size_t)(strstr(lines, "20 modem:r1 sms.delivered") - lines);
+	struct scenario_result r;
+	char *cut;
+
+	ck_assert_int_ge(asprintf(&cut, "%.*s6000 runner scenario.end id=s/x why=timeout\n", (int)len, lines), 0);
+	story_judge(PLAN("\"final\": [{\"state\": \"PROVISIONED\", " SRC "}]"), cut, &r);
+	ck_assert_msg(r.verdict == silences[_i].verdict, "%s: %s", silences[_i].name, r.reason);
+	ck_assert_msg(r.blame == silences[_i].blame, "%s: blames %s", silences[_i].name, blame_name(r.blame));
+	scenario_result_fini(&r);
+	free(cut);
+	free(lines);
+}
+END_TEST
+
 /* ---- thresholds ---- */
 
 #define THRESHOLD(op, cmp, value, min)                                                                         \
@@ -412,6 +449,7 @@ int main(void)
 	tcase_add_test(t, a_failed_wish_names_the_finding);
 	tcase_add_test(t, others_are_those_that_nobody_names);
 	tcase_add_test(t, a_lost_sms_is_the_carriers);
+	tcase_add_loop_test(t, a_silent_modem_is_to_blame, 0, sizeof(silences) / sizeof(silences[0]));
 	tcase_add_loop_test(t, a_threshold_is_judged, 0, COUNT(limits));
 	tcase_add_loop_test(t, a_bad_plan_is_refused, 0, COUNT(bad));
 	tcase_add_test(t, exit_codes_have_their_order);

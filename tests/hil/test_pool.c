@@ -219,6 +219,19 @@ START_TEST(sends_and_receives)
 }
 END_TEST
 
+/* A judge of one scenario learns which modem has its device's SMS. */
+START_TEST(sending_names_the_device)
+{
+	modem("s1", "fake:nosend");
+	start();
+	ready(1);
+	ck_assert_int_eq(send_text("a", code_text()), 0);
+	run(NULL, 0, 0.2);
+	ck_assert_int_eq(journaled("\"dev\":\"" UUID "\""), 1);
+	ck_assert_ptr_nonnull(strstr(strstr(t.lines.data, UUID), "SENDING"));
+}
+END_TEST
+
 START_TEST(foreign_sms_stay)
 {
 	modem("s1", "fake:ok+foreign");
@@ -792,6 +805,7 @@ int main(void)
 	tcase_set_timeout(tc, 30);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, sends_and_receives);
+	tcase_add_test(tc, sending_names_the_device);
 	tcase_add_test(tc, foreign_sms_stay);
 	tcase_add_test(tc, wipe_deletes_foreign);
 	tcase_add_test(tc, refused_goes_to_another);
