@@ -65,7 +65,7 @@ int family_revoke(struct enroll_call *c, struct store_device *row, const char *w
 int family_presented(struct enroll_call *c, struct store_device *row, const char *jti);
 /* Decides 200 with the row's pair, the very same each time. */
 int family_reply(struct enroll_call *c, const struct registry_device *dev, const struct store_device *row);
-/* The request's token: 0, ERR_LIMIT (413), ERR_EXPIRED, ERR_AUTH. */
+/* The request's token: 0, ERR_LIMIT (413), ERR_EXPIRED, ERR_AUTH; ERR_NOMEM, ERR_IO: undo. */
 int family_token(struct enroll_call *c, enum token_use use, struct token_claims *out);
 
 #endif

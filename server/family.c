@@ -167,6 +167,18 @@ int family_reply(struct enroll_call *c, const struct registry_device *dev, const
 	return 0;
 }
 
+/* Shown is shown: an expired token ends the graces of its pair as a good one does. */
+static int presented_expired(struct enroll_call *c, const struct token_claims *t)
+{
+	const struct registry_device *dev;
+	struct store_device row;
+	int rv = enroll_device(c->en, t->sub, &dev, &row);
+
+	if (rv)
+		return rv == ERR_NOTFOUND ? 0 : rv;
+	return family_alive(&row, t->fam) ? family_presented(c, &row, t->jti) : 0;
+}
+
 int family_token(struct enroll_call *c, enum token_use use, struct token_claims *out)
 {
 	const struct msg_request *m = c->m;
@@ -180,6 +192,8 @@ int family_token(struct enroll_call *c, enum token_use use, struct token_claims 
 	if (rv)
 		return rv;
 	rv = token_judge(out, use, c->at->unix_ms, NULL);
+	if (rv == ERR_EXPIRED && presented_expired(c, out))
+		return ERR_IO;
 	if (rv)
 		return rv;
 	FX(c->fx, c->r, c->at, out->sub, c->r->req, c->r->reg, J_TOKEN_PRESENTED, JS(JTI, out->jti), JS(FAM, out->fam),

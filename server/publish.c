@@ -24,7 +24,7 @@ static int admit(struct enroll_call *c, const char *uuid, const struct registry_
 	struct store_device row;
 	int rv = family_token(c, TOKEN_ACCESS, &t);
 
-	if (rv == ERR_NOMEM)
+	if (rv == ERR_NOMEM || rv == ERR_IO)
 		return rv;
 	if (rv) {
 		refuse_token(c, rv);

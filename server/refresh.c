@@ -44,7 +44,7 @@ int enroll_refresh(struct enroll_call *c)
 	struct store_device row;
 	int rv = family_token(c, TOKEN_REFRESH, &t);
 
-	if (rv == ERR_NOMEM)
+	if (rv == ERR_NOMEM || rv == ERR_IO)
 		return rv;
 	if (rv == ERR_LIMIT) {
 		reply_refuse(c->r, 413, "token", NULL, -1);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/budget.h"
 #include "server/code.h"
 
 #define S 1000 /* ms */
@@ -158,6 +159,12 @@ static const struct story stories[] = {
 	 {R(A, 1, 200), L(A, 1, 200), F(A, 0, 200), P(A, 1, 200), F(A, 0, 700, "reused"), P(A, 1, 401)}},
 	{"an older access token of the family shown is no sign of the successor",
 	 {R(A, 1, 200), L(A, 1, 200), F(A, 0, 200), P(A, 0, 200), F(A, 0, 200, "grace"), IS_SAME(1, 2)}},
+	{"shown is shown, expired or not",
+	 {SETTING(ACCESS_TTL, 60 * (int64_t)NS_PER_S), R(A, 1, 200), L(A, 1, 200), F(A, 0, 200), DO(WAIT, 61 * S),
+	  P(A, 1, 401, "expired"), F(A, 0, 700, "reused"), F(A, 1, 700, "revoked")}},
+	{"login's tokens too",
+	 {SETTING(ACCESS_TTL, 60 * (int64_t)NS_PER_S), R(A, 1, 200), L(A, 1, 200), DO(WAIT, 61 * S),
+	  P(A, 0, 401, "expired"), L(A, 1, 401, "used"), F(A, 0, 200)}},
 	{"once the successor was refreshed: revoked",
 	 {R(A, 1, 200), L(A, 1, 200), F(A, 0, 200), F(A, 1, 200), F(A, 0, 700, "reused"), F(A, 2, 700, "revoked")}},
 	{"a refresh grace runs again after a restart",
@@ -508,6 +515,37 @@ START_TEST(claims)
 }
 END_TEST
 
+/* One of `text`'s registers that end in 403, at most two an hour. */
+static bool stranger(struct strangers *s, const char *text)
+{
+	struct addr addr;
+	int64_t wait_s = 0;
+
+	ck_assert_int_eq(addr_parse(text, &addr), 0);
+	return strangers_count(s, &addr, 2, 5000 * NS_PER_S, &wait_s);
+}
+
+START_TEST(sources)
+{
+	struct test_secret secret;
+	struct strangers *s;
+
+	test_secret_init(&secret, 5);
+	s = strangers_new(&secret.base);
+	/* a /64 is one source, whatever the rest and the port are */
+	ck_assert(stranger(s, "[2001:db8:0:1::1]:1"));
+	ck_assert(stranger(s, "[2001:db8:0:1:ffff::2]:2"));
+	ck_assert(!stranger(s, "[2001:db8:0:1:a:b:c:d]:3"));
+	ck_assert(stranger(s, "[2001:db8:0:2::1]:1"));
+	/* a /32 of IPv4, also where it comes in mapped */
+	ck_assert(stranger(s, "192.0.2.1:1"));
+	ck_assert(stranger(s, "[::ffff:192.0.2.1]:2"));
+	ck_assert(!stranger(s, "192.0.2.1:3"));
+	ck_assert(stranger(s, "192.0.2.2:1"));
+	strangers_free(s);
+}
+END_TEST
+
 START_TEST(codes_are_unbiased)
 {
 	struct test_secret secret;
@@ -546,6 +584,7 @@ int main(void)
 	tcase_add_test(t, signed_refusals);
 	tcase_add_test(t, signature_verifies);
 	tcase_add_test(t, claims);
+	tcase_add_test(t, sources);
 	tcase_add_test(t, codes_are_unbiased);
 	suite_add_tcase(s, t);
 	sr = srunner_create(s);
