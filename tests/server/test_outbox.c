@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sqlite3.h>
+
 #include "core/hash.h"
 
 static struct ask a;
@@ -243,6 +245,38 @@ START_TEST(no_secret_on_disk)
 }
 END_TEST
 
+/* The encrypted text goes with its final outcome, out of the file too. */
+START_TEST(zeroed_at_the_end)
+{
+	struct buf *b;
+	uint8_t text[40];
+	sqlite3 *db;
+	sqlite3_stmt *q;
+
+	ask_register(&a, 0, 1);
+	enroll_free(a.en);
+	store_close(a.store, true);
+	ck_assert_int_eq(sqlite3_open_v2("server.db", &db, SQLITE_OPEN_READWRITE, "mem"), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(db, "PRAGMA locking_mode=EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_prepare_v2(db, "SELECT text FROM outbox", -1, &q, NULL), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_step(q), SQLITE_ROW);
+	ck_assert_int_gt(sqlite3_column_bytes(q, 0), (int)sizeof(text));
+	memcpy(text, sqlite3_column_blob(q, 0), sizeof(text));
+	sqlite3_finalize(q);
+	sqlite3_close(db);
+	b = mem_file(&a.mem, "server.db");
+	ck_assert_ptr_nonnull(memmem(b->data, b->len, text, sizeof(text)));
+	ask_open(&a);
+	status(SMS_SUBMITTED, -1, -1);
+	ck_assert_uint_eq(enroll_outbox_size(a.en), 0);
+	enroll_free(a.en);
+	store_close(a.store, true); /* folds the log in */
+	b = mem_file(&a.mem, "server.db");
+	ck_assert_ptr_null(memmem(b->data, b->len, text, sizeof(text)));
+	ask_open(&a);
+}
+END_TEST
+
 START_TEST(a_connection_that_went)
 {
 	a.gateway = GATEWAY_SILENT;
@@ -357,6 +391,7 @@ int main(void)
 	tcase_add_test(t, not_beyond_its_life);
 	tcase_add_test(t, not_over_a_boot);
 	tcase_add_test(t, no_secret_on_disk);
+	tcase_add_test(t, zeroed_at_the_end);
 	tcase_add_test(t, a_connection_that_went);
 	tcase_add_loop_test(t, late_refusal_behind_a_200, 0, 4);
 	tcase_add_test(t, late_refusal_behind_a_503);
