@@ -3,9 +3,11 @@
 
 #include <string.h>
 
+#include "core/plant.h"
+
 static int gone(struct enroll_call *c, const char *why)
 {
-	reply_refuse(c->r, 700, why, NULL, -1);
+	reply_refuse(c->r, PLANTED(GONE_UNREACHABLE) ? 401 : 700, why, NULL, -1);
 	return 0;
 }
 
@@ -52,7 +54,7 @@ int enroll_refresh(struct enroll_call *c)
 	}
 	if (rv)
 		return gone(c, rv == ERR_EXPIRED ? "expired" : "token");
-	if (strcmp(t.sub, m->uuid) != 0)
+	if (strcmp(t.sub, m->uuid) != 0 && !PLANTED(REFRESH_FOR_BODY))
 		return gone(c, "owner");
 	rv = enroll_device(c->en, m->uuid, &dev, &row);
 	if (rv == ERR_NOTFOUND) {

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/plant.h"
 #include "server/enroll_internal.h"
 
 #define REMEMBER_MS (24 * 3600 * INT64_C(1000)) /* a spent registration */
@@ -91,6 +92,8 @@ static int new_code(struct enroll_call *c, const struct registry_device *dev, co
 	int64_t wait_s = 0;
 	int rv = budget_check(&en->fleet, en->store, en->settings, dev->uuid, c->at->unix_ms, &wait_s);
 
+	if (rv == ERR_BUSY && PLANTED(BUDGET_IGNORED))
+		rv = 0;
 	if (rv == ERR_BUSY) {
 		reply_refuse(c->r, 429, "budget", NULL, wait_s > 0 ? wait_s : 1);
 		return 0;
@@ -135,14 +138,14 @@ int enroll_register(struct enroll_call *c)
 		return new_code(c, dev, NULL);
 	if (rv)
 		return rv;
-	if (still_good(c, &reg, &row)) {
+	if (still_good(c, &reg, &row) && !PLANTED(SECOND_SMS)) {
 		/* the gateway has not spoken yet: wait with whoever asked first */
 		c->parked = outbox_join(c->en, c->at, &reg, c->r);
 		if (!c->parked)
 			register_granted(c->en, c->r, "again");
 		return 0;
 	}
-	if (m->registration[0]) {
+	if (m->registration[0] && !PLANTED(SECOND_SMS)) {
 		reply_refuse(c->r, 400, "spent", "REGISTRATION SPENT", -1);
 		return 0;
 	}

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/plant.h"
+
 static const struct {
 	int code;
 	const char *message;
@@ -110,6 +112,8 @@ bool reply_needs_signature(enum msg_resource resource, int code)
 void reply_settle(struct reply *r)
 {
 	r->sign = false;
+	if (PLANTED(REFUSALS_UNSIGNED))
+		return;
 	if (!r->nonce[0] || !reply_needs_signature(r->resource, r->code))
 		return;
 	if (r->peer && r->peer->signed_refusals >= REPLY_SIGNED_MAX) {

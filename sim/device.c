@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/hash.h"
+#include "core/plant.h"
 #include "core/smstext.h"
 #include "sim/device_priv.h"
 
@@ -86,7 +87,7 @@ static time_ns draw_backoff(struct device *dev, const struct instant *at, int64_
 	time_ns base = dev->sh->backoff_min, wait, asked;
 	double u = rng_unit(&dev->rng);
 
-	for (unsigned i = 0; i < dev->failures && base < dev->sh->backoff_max; i++)
+	for (unsigned i = 0; i < dev->failures && base < dev->sh->backoff_max && !PLANTED(RETRIES_EVERY_SECOND); i++)
 		base *= 2;
 	base = time_min(base, dev->sh->backoff_max);
 	if (base < dev->sh->backoff_max)
@@ -94,7 +95,7 @@ static time_ns draw_backoff(struct device *dev, const struct instant *at, int64_
 	wait = (time_ns)((double)base * (JITTER_LOW + (JITTER_HIGH - JITTER_LOW) * u));
 	if (retry_after_s > DEVICE_RETRY_MAX_S)
 		retry_after_s = DEVICE_RETRY_MAX_S;
-	if (retry_after_s > 0) {
+	if (retry_after_s > 0 && !PLANTED(RETRY_AFTER_IGNORED)) {
 		asked = (time_ns)((double)retry_after_s * (double)NS_PER_S * (1 + (JITTER_HIGH - 1) * u));
 		wait = asked > wait ? asked : wait;
 	}
@@ -104,7 +105,8 @@ static time_ns draw_backoff(struct device *dev, const struct instant *at, int64_
 
 static void take_tokens(struct device *dev, const struct device_pair *pair, struct device_effects *fx)
 {
-	char *access = strdup(pair->access), *refresh = strdup(pair->refresh);
+	bool keep = PLANTED(OLD_REFRESH_KEPT) && dev->refresh;
+	char *access = strdup(pair->access), *refresh = strdup(keep ? dev->refresh : pair->refresh);
 
 	if (!access || !refresh) {
 		free(access);
@@ -140,7 +142,7 @@ static time_ns change(struct device *dev, unsigned todo, const struct bring *b, 
 		dev->refused++;
 	if (todo & DO_RESET_BACKOFF)
 		dev->failures = 0;
-	if (todo & DO_CONFIGURE)
+	if ((todo & DO_CONFIGURE) && !PLANTED(IGNORES_INTERVAL))
 		dev->interval = b->interval;
 	if (todo & DO_TAKE_TOKENS) {
 		take_tokens(dev, &b->pair, fx);
@@ -149,7 +151,7 @@ static time_ns change(struct device *dev, unsigned todo, const struct bring *b, 
 	}
 	if (todo & DO_WIPE)
 		device_forget(dev);
-	if (todo & DO_NEW_REG)
+	if ((todo & DO_NEW_REG) || (PLANTED(NEW_REGISTRATION) && (todo & DO_BACKOFF) && dev->state == STATE_RG))
 		draw_registration(dev);
 	if (todo & DO_BACKOFF) {
 		wait = draw_backoff(dev, at, b->retry_after_s);
@@ -263,7 +265,7 @@ static int power_on(struct device *dev, const struct device_event *ev, const str
 	stored = device_file_read(dev, ev->data ? ev->data : "", ev->data ? ev->len : 0);
 	if (ev->data && stored < 0)
 		FX_JOURNAL(fx, dev, J_DEVICE_IGNORED, JS(WHY, "file_unreadable"), JS(STATE, state_full(STATE_OFF)));
-	resumes = dev->access && (stored == STATE_PV || stored == STATE_PA || stored == STATE_RF);
+	resumes = dev->access && !PLANTED(POWER_CUT_FORGETS) && (stored == STATE_PV || stored == STATE_PA || stored == STATE_RF);
 	return take_cause(dev, resumes ? CAUSE_ON_TOKENS : CAUSE_ON, &nothing, at, "power_on", fx);
 }
 
@@ -274,6 +276,10 @@ static int timer(struct device *dev, const struct instant *at, struct device_eff
 
 	if (dev->deadline == TIME_NEVER || at->now < dev->deadline)
 		return 0; /* woken early: nothing is due */
+	if (PLANTED(LEAVES_IDLE) && dev->state == STATE_IDLE) {
+		dev->state = STATE_OFF;
+		return take_cause(dev, CAUSE_ON, &nothing, at, "timer", fx);
+	}
 	if (dev->request_id) {
 		struct device_effect *e;
 		uint64_t id = dev->request_id;
@@ -307,7 +313,7 @@ static int timer(struct device *dev, const struct instant *at, struct device_eff
 
 static bool knows_sender(const struct device *dev, const char *from)
 {
-	if (!dev->senders)
+	if (!dev->senders || PLANTED(ANY_SENDER))
 		return true;
 	for (const char *const *s = dev->senders; *s; s++)
 		if (strcmp(*s, from ? from : "") == 0)
@@ -343,7 +349,8 @@ static void keep_code(struct device *dev, const char *code, const struct instant
 static int code_came(struct device *dev, const struct device_event *ev, const struct instant *at,
 		     struct device_effects *fx)
 {
-	const struct device_row *row = device_row(dev->state, CAUSE_SMS);
+	bool lost = PLANTED(EARLY_CODE_LOST) && dev->state == STATE_RG;
+	const struct device_row *row = lost ? NULL : device_row(dev->state, CAUSE_SMS);
 	struct smstext sms = {.r = ""};
 	const char *why = NULL, *code = ev->text;
 	char fp[HASH_FP_SIZE];
@@ -502,7 +509,8 @@ static int link_lost(struct device *dev, const struct device_event *ev, const st
 {
 	int rv;
 
-	if (!dev->request_id || ev->id != dev->request_id)
+	if (!dev->request_id || ev->id != dev->request_id ||
+	    (PLANTED(STAYS_REGISTERING) && dev->state == STATE_RG))
 		return 0; /* a close while nothing is in flight is no event */
 	rv = take_cause(dev, CAUSE_LINK_LOST, &nothing, at, "link_lost", fx);
 	dev->request_id = 0;
@@ -511,7 +519,11 @@ static int link_lost(struct device *dev, const struct device_event *ev, const st
 
 static time_ns next_deadline(const struct device *dev)
 {
-	if (dev->state == STATE_OFF || dev->state == STATE_IDLE)
+	if (PLANTED(LEAVES_IDLE) && dev->state == STATE_IDLE)
+		return time_add(dev->request_at, NS_PER_S / 2);
+	if (dev->state == STATE_OFF || dev->state == STATE_IDLE ||
+	    (PLANTED(STAYS_REGISTERING) && dev->state == STATE_RG) ||
+	    (PLANTED(WAITS_FOR_CODE) && dev->state == STATE_AC))
 		return TIME_NEVER;
 	if (dev->request_id)
 		return time_add(dev->request_at, dev->sh->request_timeout);

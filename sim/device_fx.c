@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/plant.h"
+
 void device_effects_init(struct device_effects *fx)
 {
 	memset(fx, 0, sizeof(*fx));
@@ -106,7 +108,8 @@ void fx_store(struct device_effects *fx, struct device *dev, bool new_tokens)
 	e->len = fx->bytes.len - at;
 	if (new_tokens)
 		FX_JOURNAL(fx, dev, J_TOKENS_WRITTEN, JS(JTI, jti), JS(FAM, fam));
-	fx_add(fx, DEVICE_FX_SYNC);
+	if (!PLANTED(TOKENS_NOT_SYNCED))
+		fx_add(fx, DEVICE_FX_SYNC);
 	if (new_tokens)
 		FX_JOURNAL(fx, dev, J_TOKENS_SYNCED, JS(JTI, jti), JS(FAM, fam));
 	fx_add(fx, DEVICE_FX_RENAME);

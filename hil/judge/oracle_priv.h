@@ -69,6 +69,7 @@ struct code {
 struct family {
 	char fam[ORACLE_FAM];
 	time_ns access_t, refresh_t; /* the last issue */
+	char jti[9];		     /* of the last refresh token, its first digits */
 	bool live, acked;
 };
 

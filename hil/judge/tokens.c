@@ -59,7 +59,15 @@ static void on_issued(struct oracle *o, struct dev *d, const struct journal_even
 	} else if (!f->live) {
 		oracle_find(o, INV_FAMILY, d, ev->t, BLAME_SERVER, "a token was issued in a revoked family");
 	}
-	*(strcmp(journal_text(ev, JF_USE), "refresh") == 0 ? &f->refresh_t : &f->access_t) = ev->t;
+	if (strcmp(journal_text(ev, JF_USE), "refresh") != 0) {
+		f->access_t = ev->t;
+		return;
+	}
+	/* a repeat within its grace issues nothing; whatever is issued is new */
+	if (f->jti[0] && strncmp(f->jti, journal_text(ev, JF_JTI), sizeof(f->jti) - 1) == 0)
+		oracle_find(o, INV_FAMILY, d, ev->t, BLAME_SERVER, "a refresh did not rotate the refresh token");
+	snprintf(f->jti, sizeof(f->jti), "%.8s", journal_text(ev, JF_JTI));
+	f->refresh_t = ev->t;
 }
 
 /* With a `jti` and the family's life going on it is a rotation; the server says so. */

@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 
+#include "core/plant.h"
 #include "hil/run/world_rig.h"
 
 #define JOURNAL_FD 3
@@ -46,6 +47,18 @@ static int sink(void *ctx, const char *line, size_t len)
 	return 0;
 }
 
+/* A plan may name a bug to plant: quicrig-prove has some, the product none. */
+static bool take_plant(json_t *plan)
+{
+	json_t *name = json_object_get(plan, "plant");
+
+#ifdef QUICRIG_PLANT
+	return !name || (json_is_string(name) && plant_select(json_string_value(name)));
+#else
+	return !name;
+#endif
+}
+
 int main(int argc, char **argv)
 {
 	struct err e = {0};
@@ -54,6 +67,12 @@ int main(int argc, char **argv)
 	char text[800];
 	int rv;
 
+#ifdef QUICRIG_PLANT
+	if (argc == 2 && strcmp(argv[1], "--list") == 0) {
+		plant_list(stdout);
+		return fflush(stdout) ? 3 : 0;
+	}
+#endif
 	if (argc > 1) {
 		fprintf(stderr,
 			"%s: reads one plan on stdin and writes its journal on descriptor %d; "
@@ -64,6 +83,11 @@ int main(int argc, char **argv)
 	plan = json_loadf(stdin, JSON_REJECT_DUPLICATES, &je);
 	if (!plan) {
 		fprintf(stderr, "quicrig-virtual: error: plan: line %d: %s\n", je.line, je.text);
+		return 2;
+	}
+	if (!take_plant(plan)) {
+		fprintf(stderr, "%s: error: plan: it asks for a bug that is not here to be planted\n", argv[0]);
+		json_decref(plan);
 		return 2;
 	}
 	rv = world_rig_run(plan, sink, NULL, &e);

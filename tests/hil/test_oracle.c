@@ -101,6 +101,8 @@ static const struct {
 	 "50 server token.revoked jti=b1 fam=f1 why=reuse\n"
 	 "60 server token.issued jti=a2 fam=f1 use=access\n" END,
 	 "one-family", BLAME_SERVER},
+	{"a refresh that does not rotate", "why=settled", "50 server token.issued jti=b1 fam=f1 use=refresh\n" END,
+	 "one-family", BLAME_SERVER},
 	{"a revoked family is served", "token.presented req=q3",
 	 "38 server token.revoked jti=b1 fam=f1 why=reuse\n"
 	 "40 server token.presented req=q3 reg=r1 jti=a1 fam=f1 use=access\n",
