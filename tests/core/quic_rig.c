@@ -252,7 +252,7 @@ void rig_init(struct rig *r)
 	r->client_cfg = (struct quic_config){
 		.secret = &r->secret,
 		.ctx = r,
-		.on = {client_done, client_closed, NULL, client_reply},
+		.on = {.handshake_done = client_done, .closed = client_closed, .reply = client_reply},
 		.idle_timeout = 30 * NS_PER_S,
 		.handshake_timeout = 10 * NS_PER_S,
 		.message_max = 65536,
