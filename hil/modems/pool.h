@@ -67,7 +67,7 @@ struct pool_config {
 	size_t modem_count;
 	bool real;                          /* no emulator writes sms.submitted */
 	bool wipe;                          /* delete SMS that are not ours, too */
-	const char *budget_file;            /* keeps day and month counts; NULL: this run only */
+	const char *budget_file;            /* keeps day and month counts; copied; NULL: this run only */
 	const char *debug_dir;              /* a transcript a modem, holding codes: secret; NULL: none */
 	time_ns (*clock)(void *clock_ctx);  /* NULL: CLOCK_MONOTONIC */
 	void *clock_ctx;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 
 struct pool_budget {
 	char *path;
+	bool behind; /* the file, since it could not be written */
 	json_t *sims; /* {"<sim>": {"day": "2026-01-31", "day_sent": 3, "month": "2026-01", "month_sent": 40}} */
 };
 
@@ -127,17 +129,50 @@ static int store(struct pool_budget *b)
 	return rv;
 }
 
+/* Takes the file for itself and what other runs have counted in it since. `*fd` is
+ * to be closed, -1 without a file. 0, ERR_IO, ERR_NOMEM. */
+static int lock_and_reload(struct pool_budget *b, int *fd)
+{
+	struct pool_budget *fresh = NULL;
+	char *path;
+
+	*fd = -1;
+	if (!b->path)
+		return 0;
+	if (asprintf(&path, "%s.lock", b->path) < 0)
+		return ERR_NOMEM;
+	*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	free(path);
+	if (*fd < 0 || flock(*fd, LOCK_EX))
+		return ERR_IO;
+	/* a file that could not be written knows less than we do */
+	if (b->behind)
+		return 0;
+	fresh = pool_budget_open(b->path, NULL);
+	if (!fresh)
+		return ERR_IO;
+	json_object_update(b->sims, fresh->sims);
+	pool_budget_close(fresh);
+	return 0;
+}
+
 int pool_budget_count(struct pool_budget *b, const char *sim, int64_t unix_s)
 {
 	char today[16], this_month[16];
 	unsigned day, month;
 	json_t *one;
+	int fd, rv = lock_and_reload(b, &fd);
 
 	pool_budget_spent(b, sim, unix_s, &day, &month);
 	dates(unix_s, today, this_month);
 	one = json_pack("{s:s, s:i, s:s, s:i}", "day", today, "day_sent", (int)day + 1, "month", this_month,
 			"month_sent", (int)month + 1);
 	if (!one || json_object_set_new(b->sims, sim, one))
-		return ERR_NOMEM;
-	return store(b);
+		rv = ERR_NOMEM;
+	if (rv == 0)
+		rv = store(b);
+	b->behind = rv != 0;
+	if (fd >= 0)
+		close(fd);
+	return rv;
 }

@@ -72,6 +72,10 @@ void modem_give(struct modem *m, struct pool_msg *msg)
 {
 	time_ns now = pool_now(m->pool);
 
+	/* before it goes: what a crash leaves uncounted would be sent again and again */
+	if (pool_budget_count(m->pool->budget, sim(m), (int64_t)time(NULL)))
+		JOURNAL(m->pool->cfg.journal, now, m->actor, NULL, NULL, NULL, J_HARNESS_NOTE,
+			JS(TEXT, "the SMS budget file cannot be written"));
 	if (!worker_say(m, json_pack("{s:s, s:s, s:s, s:s}", "do", "send", "id", msg->id, "to", msg->to, "text",
 				     msg->text))) {
 		/* not a whole line went out: nothing was sent */
@@ -82,9 +86,6 @@ void modem_give(struct modem *m, struct pool_msg *msg)
 	m->msg = msg;
 	m->sent_at = m->used_at = now;
 	m->recent[m->recent_at++ % POOL_RATE_MAX] = now;
-	if (pool_budget_count(m->pool->budget, sim(m), (int64_t)time(NULL)))
-		JOURNAL(m->pool->cfg.journal, now, m->actor, NULL, NULL, NULL, J_HARNESS_NOTE,
-			JS(TEXT, "the SMS budget file cannot be written"));
 	modem_set_state(m, MODEM_SENDING, NULL);
 	modem_arm(m);
 }

@@ -20,6 +20,7 @@
 
 #include "core/smstext.h"
 #include "core/pki_files.h"
+#include "hil/run/live_budget.h"
 #include "hil/run/plan.h"
 
 #define COMING_UP_S   60.0
@@ -213,6 +214,7 @@ static void modem_changed(void *ctx, const struct modem_spec *modem, enum modem_
 
 static int start_pool(struct rig *r, struct err *e)
 {
+	char budget[LIVE_PATH_MAX] = "";
 	struct pool_config pc = {.loop = r->o.loop,
 				 .journal = r->pool_journal,
 				 .run_key = r->run_key,
@@ -226,6 +228,9 @@ static int start_pool(struct rig *r, struct err *e)
 				 .changed = modem_changed};
 	struct gateway_config gc = {.loop = r->o.loop, .path = r->gateway_path};
 
+	if (r->o.file && live_budget_path(r->modems, r->modems_n, budget, sizeof(budget), e))
+		return e->code;
+	pc.budget_file = budget[0] ? budget : NULL; /* the pool keeps a copy */
 	r->pool = pool_new(&pc, e);
 	if (!r->pool)
 		return e->code;

@@ -37,7 +37,8 @@ def rig_file(name, *modems):
 
 def start(rig):
     return subprocess.Popen([QUICRIG, "run", "-j", "1", "--rig", str(rig), "--out", "out", str(TWO)], cwd=work, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            env=dict(os.environ, XDG_STATE_HOME=f"{work}/state"))
 
 
 class Emulator:
@@ -78,7 +79,7 @@ check("a worker says at once that it speaks to it", first.get("ev") == "state" a
 # silent in the middle: the SMS never leaves, the verdict says so, nothing hangs
 emulator = Emulator("c1")
 m1, m2 = emulator.ttys.values()
-r = start(rig_file("quiet.yaml", ("m1", m1, "+34600000001", "sender"), ("m2", m2, "+34600000002", "receiver")))
+r = start(rig_file("quiet.yaml", ("m1", m1, "+34600000001", "sender, per_day: 50"), ("m2", m2, "+34600000002", "receiver")))
 text = ""
 for line in r.stdout:
     text += line
@@ -92,6 +93,10 @@ check("a modem falls silent: is to blame", "a modem took its SMS and has been si
 check("a modem falls silent: says what is missing", "PASS  modems/before" in text and "PASS  modems/after" not in text and
       "AWAITING_CODE" in text and "SMS submitted through libgammu 1 ≠" in text, text)
 check("the emulator ends orderly", emulator.end() == 0)
+with open(f"{work}/state/quicrig/sms-budget.json", encoding="utf-8") as f:
+    spent = json.load(f)["sims"]
+check("a SIM with a limit: its SMS are counted for the next run", spent["+34600000001"]["day_sent"] == 2 and
+      list(spent) == ["+34600000001"], spent)
 
 # strangers
 if shutil.which("gammu"):

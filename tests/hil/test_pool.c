@@ -535,6 +535,40 @@ START_TEST(broken_budget_is_an_error)
 }
 END_TEST
 
+/* Two runs at once, and a disk that is full for a while. */
+START_TEST(budget_is_shared)
+{
+	struct pool_budget *a, *b;
+	char path[128], moved[160];
+	unsigned day, month;
+
+	snprintf(path, sizeof(path), "%s/shared/budget.json", t.dir);
+	snprintf(moved, sizeof(moved), "%s/shared", t.dir);
+	ck_assert_int_eq(mkdir(moved, 0700), 0);
+	a = pool_budget_open(path, NULL);
+	b = pool_budget_open(path, NULL);
+	ck_assert_int_eq(pool_budget_count(a, "m", 1769817600), 0);
+	ck_assert_int_eq(pool_budget_count(b, "m", 1769817600), 0);
+	ck_assert_int_eq(pool_budget_count(b, "n", 1769817600), 0);
+	ck_assert_int_eq(pool_budget_count(a, "m", 1769817600), 0);
+	pool_budget_spent(a, "m", 1769817600, &day, &month);
+	ck_assert_uint_eq(day, 3);
+	pool_budget_spent(a, "n", 1769817600, &day, &month);
+	ck_assert_uint_eq(day, 1);
+	/* no folder: it cannot be written, but it counts on */
+	snprintf(moved, sizeof(moved), "mv %s/shared %s/gone", t.dir, t.dir);
+	ck_assert_int_eq(system(moved), 0);
+	ck_assert_int_ne(pool_budget_count(a, "m", 1769817600), 0);
+	snprintf(moved, sizeof(moved), "mv %s/gone %s/shared", t.dir, t.dir);
+	ck_assert_int_eq(system(moved), 0);
+	ck_assert_int_eq(pool_budget_count(a, "m", 1769817600), 0);
+	pool_budget_spent(a, "m", 1769817600, &day, &month);
+	ck_assert_uint_eq(day, 5);
+	pool_budget_close(a);
+	pool_budget_close(b);
+}
+END_TEST
+
 START_TEST(budget_counts_by_date)
 {
 	struct pool_budget *b = pool_budget_open(NULL, NULL);
@@ -827,6 +861,7 @@ int main(void)
 	tcase_add_test(tc, per_minute_holds);
 	tcase_add_test(tc, day_is_kept_durably);
 	tcase_add_test(tc, broken_budget_is_an_error);
+	tcase_add_test(tc, budget_is_shared);
 	tcase_add_test(tc, budget_counts_by_date);
 	tcase_add_test(tc, held_until_the_device_wakes);
 	tcase_add_test(tc, fault_lose);
