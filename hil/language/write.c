@@ -125,8 +125,64 @@ static void put_settings(struct buf *out, json_t *settings)
 	close_flow(&f);
 }
 
+static void put_bits(struct buf *out, json_int_t bps)
+{
+	static const char *const units[] = {"bit/s", "kbit/s", "Mbit/s", "Gbit/s"};
+	unsigned u = 0;
+
+	for (; u < 3 && bps && bps % 1000 == 0; u++)
+		bps /= 1000;
+	buf_printf(out, "%" JSON_INTEGER_FORMAT "%s", bps, units[u]);
+}
+
+/* 3, "2..7", or a list of them. */
+static void put_numbers(struct buf *out, json_t *numbers)
+{
+	size_t n = json_array_size(numbers), spans = 0;
+	struct buf text;
+
+	buf_init(&text, 4096);
+	for (size_t i = 0, end; i < n; i = end) {
+		json_int_t low = json_integer_value(json_array_get(numbers, i)), high = low;
+
+		for (end = i + 1; end < n && json_integer_value(json_array_get(numbers, end)) == high + 1; end++)
+			high++;
+		if (spans++)
+			buf_puts(&text, ", ");
+		if (high > low)
+			buf_printf(&text, "\"%" JSON_INTEGER_FORMAT "..%" JSON_INTEGER_FORMAT "\"", low, high);
+		else
+			buf_printf(&text, "%" JSON_INTEGER_FORMAT, low);
+	}
+	buf_printf(out, spans == 1 ? "%s" : "[%s]", text.data ? text.data : "");
+	buf_fini(&text);
+}
+
+/* As a file has it: on and off for a window that comes again, nothing for no numbers. */
+static json_t *network_said(json_t *network)
+{
+	json_t *said = json_deep_copy(network), *hole = json_object_get(said, "blackhole"),
+	       *drop = json_object_get(said, "drop"), *every = json_object_get(hole, "every_ns");
+	const char *per = json_string_value(json_object_get(drop, "per"));
+
+	if (every) {
+		json_object_set(hole, "on_ns", json_object_get(hole, "at_ns"));
+		json_object_set(hole, "off_ns", json_object_get(hole, "for_ns"));
+		json_object_del(hole, "at_ns");
+		json_object_del(hole, "for_ns");
+	}
+	if (!json_array_size(json_object_get(drop, "up")))
+		json_object_del(drop, "up");
+	if (!json_array_size(json_object_get(drop, "down")))
+		json_object_del(drop, "down");
+	if (per && strcmp(per, "link") == 0)
+		json_object_del(drop, "per");
+	return said;
+}
+
 void put_value(struct buf *out, const struct vocab_key *k, json_t *v)
 {
+	json_t *said;
 	struct flow f;
 
 	switch (k->type) {
@@ -149,6 +205,12 @@ void put_value(struct buf *out, const struct vocab_key *k, json_t *v)
 	case VOCAB_RATE:
 		buf_printf(out, "%.12g/s", json_number_value(v));
 		break;
+	case VOCAB_BITS:
+		put_bits(out, json_integer_value(v));
+		break;
+	case VOCAB_NUMBERS:
+		put_numbers(out, v);
+		break;
 	case VOCAB_WHO:
 		put_who(out, v);
 		break;
@@ -159,9 +221,11 @@ void put_value(struct buf *out, const struct vocab_key *k, json_t *v)
 		put_settings(out, v);
 		break;
 	case VOCAB_MAP:
+		said = strcmp(k->arg, "network") == 0 ? network_said(v) : json_incref(v);
 		f = open_flow(out);
-		put_place(&f, k->arg, v);
+		put_place(&f, k->arg, said);
 		close_flow(&f);
+		json_decref(said);
 		break;
 	default:
 		put_text(out, json_string_value(v) ? json_string_value(v) : "");

@@ -48,6 +48,11 @@ static const char *const rows[] = {
 	     "    thresholds:\n      - {metric: bootstrap_time, min_samples: 1000, p99: \"< 2s\"}\n"
 	     "      - {metric: sms_time, p99.9: \"<= 1500ms\"}\n",
 	HEAD "    devices: {count: 1}\n    expect:\n      path: [..., LOGGING_IN, IDLE]\n",
+	HEAD "    network: {loss: 1%, burst: 3, phase: handshake, rate: 64kbit/s, queue: 12000, mtu: 1280, "
+	     "blackhole: {on: 5s, off: 2s}, drop: {up: [1, \"3..5\", 9], per: connection}, rebind: {what: port, after: 1s, "
+	     "every: 5s}}\n    devices:\n      A: {count: 1}\n"
+	     "      B: {network: {rate: 1500bit/s, blackhole: {at: 3s, for: 40s}, drop: {up: \"2..7\", down: 3}, "
+	     "rebind: {what: address, after: 1s}}, count: 1}\n    expect:\n      final: PROVISIONED\n",
 };
 
 static void parse(const char *name, const char *text, struct plans *plans)
