@@ -236,6 +236,7 @@ static void take_state(struct modem *m, json_t *o)
 	} else if (strcmp(state, "ATTACHING") == 0) {
 		modem_set_state(m, MODEM_ATTACHING, why);
 	} else if (strcmp(state, "ABSENT") == 0) {
+		m->ejected |= json_is_true(json_object_get(o, "fatal"));
 		modem_set_state(m, MODEM_ABSENT, why);
 	} else if (strcmp(state, "PIN") == 0) {
 		/* a worker that is started again would offer the PIN again */

@@ -90,6 +90,10 @@ static void arguments(struct modem *m, char **argv, char *timeout, char *debug, 
 	snprintf(timeout, size, "%lu", (unsigned long)((c->send_timeout_ns + NS_PER_S - 1) / NS_PER_S));
 	argv[n++] = (char *)"--send-timeout";
 	argv[n++] = timeout;
+	if (m->spec->imei) {
+		argv[n++] = (char *)"--imei";
+		argv[n++] = (char *)m->spec->imei;
+	}
 	if (m->spec->pin) {
 		argv[n++] = (char *)"--pin-fd";
 		argv[n++] = (char *)"3";

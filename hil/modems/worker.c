@@ -34,7 +34,7 @@ enum life {
 	LIFE_INIT,
 	LIFE_ATTACHING,
 	LIFE_READY,
-	LIFE_LOCKED /* SIM: never again */
+	LIFE_LOCKED /* the SIM, or not the modem that is meant: never again */
 };
 
 struct worker {
@@ -216,6 +216,10 @@ static void try_open(struct worker *w)
 		w->attach_at = 0;
 		/* who it is, before what stands on its SIM: another modem's SMS are not ours */
 		say_state(w, "ATTACHING", NULL, false);
+		break;
+	case PHONE_OTHER:
+		w->life = LIFE_LOCKED;
+		say_state(w, "ABSENT", why, true);
 		break;
 	case PHONE_PIN:
 	case PHONE_LOCKED:
@@ -459,7 +463,7 @@ static char *read_pin(int fd)
 static int usage(void)
 {
 	fputs("usage: quicrig-modem --device PATH [--connection at115200] [--name NAME] [--pin-fd N]\n"
-	      "                     [--send-timeout SECONDS] [--debug FILE]\n"
+	      "                     [--imei IMEI] [--send-timeout SECONDS] [--debug FILE]\n"
 	      "One GSM modem, by libgammu, behind JSON lines on stdin and stdout.\n"
 	      "--debug writes PDUs, so the codes in them: keep that file to yourself.\n",
 	      stderr);
@@ -481,7 +485,7 @@ int main(int argc, char **argv)
 		{"device", required_argument, NULL, 'd'}, {"connection", required_argument, NULL, 'c'},
 		{"name", required_argument, NULL, 'n'},   {"pin-fd", required_argument, NULL, 'p'},
 		{"debug", required_argument, NULL, 'D'},  {"send-timeout", required_argument, NULL, 't'},
-		{"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
+		{"imei", required_argument, NULL, 'i'},   {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
 	static struct worker w;
 	long n;
 	int opt;
@@ -496,6 +500,8 @@ int main(int argc, char **argv)
 			w.cfg.connection = optarg;
 		else if (opt == 'n')
 			w.name = optarg;
+		else if (opt == 'i')
+			w.cfg.imei = optarg;
 		else if (opt == 'D')
 			w.cfg.debug_file = optarg;
 		else if (opt == 'p' && number(optarg, 3, 1 << 20, &n))

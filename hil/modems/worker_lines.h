@@ -10,7 +10,8 @@
  * Out, on stdout:
  *   {"ev":"state","state":"READY","why":"…","imei":"…","manufacturer":"…","model":"…","firmware":"…",
  *    "network":"…","operator":"…","smsc":"…","notify":true}
- *        ABSENT  the device is not there or does not open; waits for it
+ *        ABSENT  the device is not there or does not open; waits for it. With "fatal":true another
+ *                modem than --imei stands there; nothing more will be tried
  *        INIT    libgammu speaks to it, or backs off before it tries again
  *        PIN     the SIM asks for one; with "fatal":true nothing more will be tried, so that the SIM
  *                is not locked

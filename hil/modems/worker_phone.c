@@ -302,6 +302,25 @@ static void trim(char *s)
 		s[--len] = '\0';
 }
 
+/* Before the PIN, which is another SIM's and would cost this one a try. A modem that
+ * does not tell its IMEI before it is unlocked is believed. */
+static enum phone_result recognize(struct phone *p, char *why, size_t size)
+{
+	char imei[INFO_MAX] = "";
+	GSM_Error error;
+
+	if (!p->cfg->imei)
+		return PHONE_OK;
+	phone_enter(p, PHONE_CALL_LIMIT_MS);
+	error = GSM_GetIMEI(p->s, imei);
+	phone_leave(p);
+	trim(imei);
+	if (error != ERR_NONE || !imei[0] || strcmp(imei, p->cfg->imei) == 0)
+		return PHONE_OK;
+	snprintf(why, size, "another modem stands there: its IMEI is %.40s", imei);
+	return PHONE_OTHER;
+}
+
 static void identify(struct phone *p)
 {
 	struct phone_info *i = &p->info;
@@ -372,7 +391,9 @@ enum phone_result phone_open(struct phone *p, char *why, size_t size)
 		goto out;
 	}
 	find_device(p);
-	rv = unlock(p, why, size);
+	rv = recognize(p, why, size);
+	if (rv == PHONE_OK)
+		rv = unlock(p, why, size);
 	if (rv != PHONE_OK)
 		goto out;
 	identify(p);

@@ -24,12 +24,14 @@ enum phone_result {
 	PHONE_ABSENT,   /* no such device, or it does not open */
 	PHONE_PIN,      /* the SIM asks for a PIN and there is none to give */
 	PHONE_LOCKED,   /* wrong PIN, or it asks for the PUK: nothing may be tried again */
+	PHONE_OTHER,    /* another modem than the one that is meant */
 	PHONE_ATTACHING /* not registered at a network */
 };
 
 struct phone_config {
 	const char *device, *connection;
 	const char *pin;        /* NULL: none */
+	const char *imei;       /* of the modem that is meant; NULL: any */
 	const char *debug_file; /* NULL: none. It holds PDUs, so codes: a secret */
 	unsigned send_timeout_ms;
 };
@@ -70,7 +72,7 @@ struct phone *phone_new(const struct phone_config *cfg, phone_sms_fn *sms, phone
 void phone_free(struct phone *p);
 
 /* Opens and initialises (about 4 s); `why` says what is wrong. PHONE_OK, PHONE_ABSENT,
- * PHONE_PIN, PHONE_LOCKED, PHONE_FAILED (try again later). */
+ * PHONE_PIN, PHONE_LOCKED, PHONE_OTHER, PHONE_FAILED (try again later). */
 enum phone_result phone_open(struct phone *p, char *why, size_t size);
 void phone_close(struct phone *p);
 bool phone_is_open(const struct phone *p);

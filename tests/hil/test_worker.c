@@ -26,7 +26,7 @@
 #define MODEMS(X)                                                                                              \
 	X(s1, "", "") X(r1, "", "") X(r2, "", "") X(r3, "", "") X(c1, "", "") X(d1, "", "") X(e1, "", "")       \
 	X(f1, "", "") X(l1, "", "") X(u1, "", "") X(u2, "", "") X(g1, "", "") X(b1, "", "")                     \
-	X(p1, "1234", "1234") X(w1, "1234", "9999") X(n1, "1234", "")
+	X(p1, "1234", "1234") X(w1, "1234", "9999") X(n1, "1234", "") X(x1, "1234", "1234")
 
 #define ENUM(name, sim, given) W_##name,
 enum { MODEMS(ENUM) W_COUNT };
@@ -163,7 +163,7 @@ static void start_worker(struct worker *w)
 		pin[0] = fcntl(pin[0], F_DUPFD, 100);
 		dup2(pin[0], 99);
 		execl(path, "quicrig-modem", "--device", device, "--name", w->name, "--send-timeout", SEND_TIMEOUT,
-		      "--pin-fd", "99", NULL);
+		      "--pin-fd", "99", w == &workers[W_x1] ? "--imei" : NULL, "490154203237518", NULL);
 		_exit(127);
 	}
 	close(in[0]);
@@ -315,7 +315,7 @@ static void begin(void)
 	for (int i = 0; i < W_COUNT; i++)
 		start_worker(&workers[i]);
 	for (int i = 0; i < W_COUNT; i++)
-		if (i != W_r2 && i != W_w1 && i != W_n1 && i != W_s1)
+		if (i != W_r2 && i != W_w1 && i != W_n1 && i != W_x1 && i != W_s1)
 			must(&workers[i], "state", "state", "READY");
 	/* these take their time while the other tests run */
 	arm("f1", "sms.submitted", NULL, "no_final", "{\"delivered\":true}");
@@ -554,6 +554,36 @@ START_TEST(pins)
 }
 END_TEST
 
+/* Another stick got this one's name: its SIM is not offered our PIN. */
+START_TEST(another_modem_is_not_unlocked)
+{
+	json_t *o = await(&workers[W_x1], "state", "state", "ABSENT", LATE_MS);
+	char path[128], said[256] = "";
+	size_t len = 0;
+	ssize_t n;
+	int fd;
+
+	ck_assert_ptr_nonnull(o);
+	ck_assert(json_is_true(json_object_get(o, "fatal")));
+	ck_assert_ptr_nonnull(strstr(text_of(o, "why"), "another modem stands there: its IMEI is 00101700"));
+	json_decref(o);
+	snprintf(path, sizeof(path), "%s/x1", dir);
+	fd = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, "AT+CPIN?\r", 9), 9);
+	while (!strstr(said, "OK\r\n") && len < sizeof(said) - 1) {
+		struct pollfd p = {.fd = fd, .events = POLLIN};
+
+		ck_assert_int_gt(poll(&p, 1, 3000), 0);
+		n = read(fd, said + len, sizeof(said) - 1 - len);
+		ck_assert_int_gt(n, 0);
+		len += (size_t)n;
+	}
+	ck_assert_ptr_nonnull(strstr(said, "+CPIN: SIM PIN"));
+	close(fd);
+}
+END_TEST
+
 /* It restarts by itself, and its SIM is locked again: the PIN is entered once more. */
 START_TEST(pin_after_a_restart)
 {
@@ -659,6 +689,7 @@ int main(void)
 	tcase_add_test(tc, unplugged_while_it_sends);
 	tcase_add_test(tc, unsolicited_lines_while_it_sends);
 	tcase_add_test(tc, pins);
+	tcase_add_test(tc, another_modem_is_not_unlocked);
 	tcase_add_test(tc, pin_after_a_restart);
 	tcase_add_test(tc, bad_lines_and_texts);
 	tcase_add_test(tc, exit_codes);
