@@ -188,9 +188,13 @@ static void arrive(struct world_virtual *w, const struct addr *from, const struc
 static void rebind(struct world_virtual *w, struct binding *b, unsigned which, enum link_rebind what)
 {
 	struct instant at = world_virtual_now(w, -1);
+	const struct binding *taken;
 
-	if (nat_rebind(b->nat, which, what == LINK_NEW_ADDRESS))
-		return; /* a NAT without ports goes on with the one that there is */
+	do {
+		if (nat_rebind(b->nat, which, what == LINK_NEW_ADDRESS))
+			return; /* a NAT without ports goes on with the one that there is */
+		taken = binding_of(w, nat_outside(b->nat, which));
+	} while (taken); /* somebody else's, as the server's own port: the next one is another */
 	if (b->span.rebound)
 		b->span.rebound(b->span.ctx, &at, which, what);
 }

@@ -515,6 +515,29 @@ START_TEST(rebinding)
 }
 END_TEST
 
+/* A path on which nobody answers is told of too, once the server has given it up. */
+START_TEST(rebinding_to_nowhere)
+{
+	struct rig_client *c;
+
+	rig_start(&rig);
+	c = rig_connect(&rig, NAME);
+	rig_request(c, "a", 1);
+	ck_assert(rig_until(&rig, &c->replies, 1));
+	rig_run(&rig, NS_PER_S);
+	addr_parse("127.0.0.1:41000", &rig.client_addr);
+	ck_assert_int_eq(quic_rebind(c->conn, &rig.at, &rig.client_addr), 0);
+	rig.cut_to_client = true;
+	rig_request(c, "b", 1);
+	rig_run(&rig, 20 * NS_PER_S);
+	ck_assert_int_eq(rig.paths, 0);
+	rig.cut_to_client = false;
+	ck_assert(rig_until(&rig, &rig.server_closed, 1));
+	ck_assert_int_ge(rig.paths_failed, 1); /* and perhaps the old one, to which it went back */
+	free(c);
+}
+END_TEST
+
 static int keylog_lines;
 
 static void keylog(void *ctx, const char *line)
@@ -566,6 +589,7 @@ void quic_edge_tests(Suite *suite)
 	tcase_add_loop_test(t, mangled_packets_count_as_lost, 1, 9);
 	tcase_add_loop_test(t, any_one_datagram_may_be_lost, 1, 9);
 	tcase_add_test(t, rebinding);
+	tcase_add_test(t, rebinding_to_nowhere);
 	tcase_add_test(t, key_log);
 	suite_add_tcase(suite, t);
 }

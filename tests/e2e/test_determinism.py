@@ -14,7 +14,10 @@ scenarios:
     devices: {{A: {{count: {a}}}, B: {{count: {b}}}}}
     carrier: typical
     modems: {{senders: 8}}
-    network: {{loss: 10%, delay: 15ms, jitter: 5ms, duplicate: 3%, reorder: 3%}}
+    network:
+      {{loss: 10%, burst: 2, delay: 15ms, jitter: 5ms, duplicate: 3%, reorder: 3%, corrupt: 1%, rate: 2Mbit/s, queue: 9000,
+       mtu: 1400, blackhole: {{on: 20s, off: 1s}}, drop: {{up: 4, per: connection}},
+       rebind: {{what: address, after: 2s, every: 3s}}}}
     timeout: 200s
     steps: [{{wait: PROVISIONED, within: 100s}}, {{sleep: 70s}}]
     expect: {{final: PROVISIONED}}
