@@ -423,8 +423,28 @@ static void network(struct carrier *c, struct sms *s, struct fate *fate)
 		fate->copies++;
 }
 
+/* The modem answers with an error: surely not sent. */
+static void refuse(struct carrier *c, struct sms *s, const struct instant *at, const struct names *n,
+		   const struct fault *f)
+{
+	bool coded = fault_is(f, "cms_error");
+
+	s->cms = coded ? (int)arg_int(f, "code", 500) : -1;
+	s->ref = -1;
+	s->status = CARRIER_FAILED;
+	c->stats.failed++;
+	/* whoever is told of a failure lost nothing on the way: submitted = delivered + lost + on its way */
+	lose(c, at, s, n, fault_do(f));
+	if (coded)
+		EMIT(c, at, s, J_SMS_FAILED, CODE_FP(n), JS(TO_FP, n->to), JI(CMS, s->cms), JS(MODEM, n->modem),
+		     JS(WHY, "fault"));
+	else
+		EMIT(c, at, s, J_SMS_FAILED, CODE_FP(n), JS(TO_FP, n->to), JS(MODEM, n->modem), JS(WHY, "fault"));
+}
+
 static void submit(struct carrier *c, struct sms *s, const struct instant *at)
 {
+	time_ns answered = at->now;
 	struct fate fate = {NULL, 0, 0, 0, NULL, NULL};
 	const struct fault *f;
 	struct names n;
@@ -436,18 +456,20 @@ static void submit(struct carrier *c, struct sms *s, const struct instant *at)
 	c->stats.submitted++;
 	f = EMIT(c, at, s, J_SMS_SUBMITTED, CODE_FP(&n), JS(TO_FP, n.to), JS(FROM_FP, n.from), JS(MODEM, n.modem),
 		 JI(REF, s->ref));
-	if (fault_is(f, "cms_error")) {
-		s->cms = (int)arg_int(f, "code", 500);
-		s->ref = -1;
-		s->status = CARRIER_FAILED;
-		c->stats.failed++;
-		/* whoever is told of a failure lost nothing on the way: submitted = delivered + lost + on its way */
-		lose(c, at, s, &n, "cms_error");
-		EMIT(c, at, s, J_SMS_FAILED, CODE_FP(&n), JS(TO_FP, n.to), JI(CMS, s->cms), JS(MODEM, n.modem),
-		     JS(WHY, "fault"));
+	if (fault_is(f, "cms_error") || fault_is(f, "plain_error")) {
+		refuse(c, s, at, &n, f);
 		goto out;
 	}
 	s->status = CARRIER_SUBMITTED;
+	if (fault_is(f, "late_cmgs"))
+		answered = time_add(answered, (time_ns)arg_int(f, "by_ns", 0));
+	if (fault_is(f, "no_final")) {
+		s->status = CARRIER_UNKNOWN;
+		s->ref = -1;
+		EMIT(c, at, s, J_SMS_UNKNOWN, CODE_FP(&n), JS(TO_FP, n.to), JS(MODEM, n.modem), JS(WHY, "fault"));
+		if (json_is_false(json_object_get(fault_args(f), "delivered")))
+			fate.lost = "no_final";
+	}
 	judge(f, s->text, &fate);
 	network(c, s, &fate);
 	if (fate.lost) {
@@ -458,7 +480,7 @@ static void submit(struct carrier *c, struct sms *s, const struct instant *at)
 		plan_delivery(c, s, time_add(time_add(at->now, fate.delay), fate.apart * (time_ns)i),
 			      fate.text ? fate.text : s->text, fate.from ? fate.from : number, &(struct act){0});
 out:
-	answer(c, s, at->now, s->status, -1);
+	answer(c, s, answered, s->status, -1);
 	zero_free(fate.text);
 	free(fate.from);
 	zero_free(s->text);

@@ -5,7 +5,8 @@
  * handed over, sms.lost for what will never arrive and sms.failed for what no modem
  * could send. Faults armed on sms.submitted and sms.delivered:
  *   lose · delay {by_ns} · duplicate {times, apart_ns} · replace_code {with}
- *   replace_text {with} · replace_sender {with} · cms_error {code} (on submitted) */
+ *   replace_text {with} · replace_sender {with} · cms_error {code}, plain_error,
+ *   no_final {delivered}, late_cmgs {by_ns} (on submitted) */
 #ifndef SIM_CARRIER_H
 #define SIM_CARRIER_H
 

@@ -202,6 +202,8 @@ static void check_event(struct reader *r, const struct yaml_node *n, const struc
 		diag_error(r->ds, r->src, n->at, NULL, "no fault can be armed on %s", event);
 	else if (a->actor == VOCAB_CARRIER && kind != J_SMS_SUBMITTED && kind != J_SMS_DELIVERED)
 		diag_error(r->ds, r->src, n->at, NULL, "'%s' acts on sms.submitted or sms.delivered, not on %s", a->name, event);
+	else if ((a->when & VOCAB_SENDER) && kind != J_SMS_SUBMITTED)
+		diag_error(r->ds, r->src, n->at, NULL, "'%s' acts on sms.submitted, not on %s", a->name, event);
 	else if ((a->when & VOCAB_REPLY) && kind != J_SERVER_REPLY && kind != J_SERVER_DECISION)
 		diag_error(r->ds, r->src, n->at, NULL, "'%s' acts on server.reply, not on %s", a->name, event);
 	else if (a->actor == VOCAB_NETWORK && actor != VOCAB_DEVICE)

@@ -65,6 +65,7 @@ enum {
 	VOCAB_TIMED = 1 << 1, /* at, every, then */
 	VOCAB_REPLY = 1 << 2, /* on server.reply and server.decision only */
 	VOCAB_WAITS = 1 << 3, /* leaves a device without its SMS for code_wait */
+	VOCAB_SENDER = 1 << 4, /* the sender modem's: on sms.submitted only */
 };
 /* `do:` of a fault; its arguments are the keys of the place "do.<name>". */
 struct vocab_action {
