@@ -59,6 +59,7 @@ int live_arm_carrier(struct rig *r, struct live_job *j, json_t *spec, struct err
 int live_arm_pool(struct rig *r, json_t *spec, struct err *e);
 
 void live_disarm_carrier(struct rig *r, const char *name);
+void live_disarm_pool(struct rig *r, const char *name);
 /* A readable descriptor that holds the run key; -1 on error. */
 int live_key_fd(const uint8_t key[32]);
 

@@ -351,7 +351,7 @@ static void unlink_job(struct live_job *j)
 			a->job = NULL;
 }
 
-/* What this scenario armed in the emulator, which goes on without it. */
+/* What this scenario armed in emulator and pool, which go on without it. */
 static void disarm_carrier(struct live_job *j)
 {
 	size_t i;
@@ -362,11 +362,15 @@ static void disarm_carrier(struct live_job *j)
 		const char *on = json_string_value(json_object_get(f, "on"));
 		char name[256];
 
-		if (!on || (strcmp(on, "sms.submitted") != 0 && strcmp(on, "modem.state") != 0))
+		if (!on || (strncmp(on, "sms.", 4) != 0 && strcmp(on, "modem.state") != 0) ||
+		    strcmp(on, "sms.queued") == 0)
 			continue;
 		snprintf(name, sizeof(name), "%s:%s", j->job->id,
 			 json_string_value(json_object_get(f, "name")));
-		live_disarm_carrier(j->rig, name);
+		if (strcmp(on, "sms.submitted") == 0 || strcmp(on, "sms.lost") == 0 || strcmp(on, "modem.state") == 0)
+			live_disarm_carrier(j->rig, name);
+		else
+			live_disarm_pool(j->rig, name);
 	}
 }
 

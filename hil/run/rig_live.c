@@ -68,8 +68,14 @@ static void emulator_line(void *ctx, char *line, size_t len)
 	struct journal_record rec;
 	struct live_job *j;
 
-	if (journal_parse(line, len, &rec, NULL))
+	/* whose event is lost nobody knows: no scenario that runs is judged without it */
+	if (journal_parse(line, len, &rec, NULL)) {
+		for (j = r->jobs; j; j = j->next)
+			if (!j->job->harness[0])
+				snprintf(j->job->harness, sizeof(j->job->harness),
+					 "a journal line of the modem emulator could not be read");
 		return;
+	}
 	j = job_of(r, rec.ev.dev);
 	if (j)
 		live_job_line(j, line, len);
@@ -156,6 +162,11 @@ int live_arm_carrier(struct rig *r, struct live_job *j, json_t *spec, struct err
 	json_decref(msg);
 	j->carrier_pending += rv == 0;
 	return rv;
+}
+
+void live_disarm_pool(struct rig *r, const char *name)
+{
+	faults_disarm(r->pool_faults, name);
 }
 
 void live_disarm_carrier(struct rig *r, const char *name)
@@ -430,10 +441,16 @@ static int start_emulator(struct rig *r, struct err *e)
 	snprintf(modems, sizeof(modems), "%s/modems.json", r->o.dir);
 	snprintf(control, sizeof(control), "unix:%s", r->emulator_control);
 	rv = write_modems(r, modems, e);
-	if (rv)
+	if (!rv && (key < 0 || pipe2(out, O_CLOEXEC) || pipe2(journal, O_CLOEXEC)))
+		rv = err_set(e, ERR_IO, "pipe: %s", strerror(errno));
+	if (rv) {
+		const int fds[] = {key, out[0], out[1], journal[0], journal[1]};
+
+		for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+			if (fds[i] >= 0)
+				close(fds[i]);
 		return rv;
-	if (key < 0 || pipe2(out, O_CLOEXEC) || pipe2(journal, O_CLOEXEC))
-		return err_set(e, ERR_IO, "pipe: %s", strerror(errno));
+	}
 	r->emulator.exited = emulator_gone;
 	r->emulator.ctx = r;
 	rv = proc_start(&r->emulator, r->o.loop, argv,

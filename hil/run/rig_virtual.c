@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/queue.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,9 +23,11 @@ struct rig {
 	void (*ready)(void *ctx, bool ok, const char *why);
 	ev_timer later;
 	const char *program; /* beside this one */
+	LIST_HEAD(, virtual_job) jobs;
 };
 
 struct virtual_job {
+	LIST_ENTRY(virtual_job) link;
 	struct job *job;
 	struct proc proc;
 	struct lines lines;
@@ -63,6 +66,7 @@ static struct rig *virtual_open(const struct rig_options *o, void (*ready)(void 
 	r->o = *o;
 	r->program = program;
 	r->ready = ready;
+	LIST_INIT(&r->jobs);
 	ev_timer_init(&r->later, on_ready, 0., 0.);
 	r->later.data = r;
 	ev_timer_start(o->loop, &r->later);
@@ -90,6 +94,7 @@ static void finish(struct virtual_job *v)
 	job->rig_ns = v->last - v->first;
 	job->wall_s = ev_now(v->loop) - job->started_s;
 	job->rig = NULL;
+	LIST_REMOVE(v, link);
 	free(v);
 	job->done(job->ctx, job);
 }
@@ -212,6 +217,7 @@ static int virtual_start(struct rig *r, struct job *job, struct err *e)
 	ev_timer_start(r->o.loop, &v->rss);
 	ev_timer_start(r->o.loop, &v->wall);
 	job->rig = v;
+	LIST_INSERT_HEAD(&r->jobs, v, link);
 	job->started_s = ev_now(r->o.loop);
 	return 0;
 }
@@ -233,8 +239,19 @@ static json_t *virtual_figures(struct rig *r)
 	return NULL;
 }
 
+/* What still runs is cut short; each of them is done, with its journal up to then. */
 static void virtual_close(struct rig *r)
 {
+	struct virtual_job *v;
+
+	while ((v = LIST_FIRST(&r->jobs))) {
+		v->job->interrupted = true;
+		proc_end(&v->proc);
+		v->exited = true;
+		lines_drain(&v->lines); /* its end finishes the job */
+		if (LIST_FIRST(&r->jobs) == v)
+			finish(v);
+	}
 	ev_timer_stop(r->o.loop, &r->later);
 	free(r);
 }

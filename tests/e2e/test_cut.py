@@ -140,6 +140,26 @@ r.end(40)
 expect("a server that hangs at its end", (r.p.returncode, r.text), 1, "FAIL  hung/server", "not at SIGTERM", "blame: server")
 nothing_left("a server that hangs")
 
+# a second Ctrl-C that comes before the first one's end: what ran is in the report all the same
+r = Run(rig="virtual", path=scenario("weeks.yaml", """version: 1
+suite: weeks
+scenarios:
+  - name: long
+    rigs: [virtual]
+    devices: {count: 20}
+    timeout: 2000000s
+    settings: {publish_interval: 1s}
+    steps: [{wait: PROVISIONED, within: 100s}, {sleep: 1000000s}]
+    expect: {final: PROVISIONED}
+"""))
+time.sleep(1.5)
+for number in (signal.SIGSTOP, signal.SIGINT, signal.SIGTERM, signal.SIGCONT):
+    r.p.send_signal(number)
+r.end()
+expect("Ctrl-C twice", (r.p.returncode, r.text), 130, "interrupted", "INC?  weeks/long")
+check("Ctrl-C twice: the report tells", verdicts()[0]["weeks/long"][0] == "INCONCLUSIVE", verdicts())
+nothing_left("Ctrl-C twice")
+
 # the runner dies
 r = Run()
 r.until("PASS  cut/quick")
