@@ -10,7 +10,8 @@
 struct fault {
 	char *name, *what;
 	enum journal_kind on;
-	json_t *args, *match, *dev;
+	json_t *args, *match;
+	json_t *dev; /* {uuid: true}: each event asks, however many there are; NULL: any */
 	int64_t nth;   /* 0: every match */
 	int64_t times; /* firings left */
 	int64_t seen;
@@ -60,6 +61,21 @@ void faults_free(struct faults *fs)
 	free(fs);
 }
 
+/* A list's texts as the members of an object; NULL without memory. */
+static json_t *set_of(json_t *list)
+{
+	json_t *set = json_object(), *one;
+	size_t i;
+
+	json_array_foreach(list, i, one) {
+		if (json_is_string(one) && json_object_set_new(set, json_string_value(one), json_true())) {
+			json_decref(set);
+			return NULL;
+		}
+	}
+	return set;
+}
+
 static int read_spec(struct fault *f, json_t *spec, struct err *e)
 {
 	const char *name = NULL, *on = NULL, *what = NULL;
@@ -85,8 +101,8 @@ static int read_spec(struct fault *f, json_t *spec, struct err *e)
 	f->what = strdup(what);
 	f->args = args ? json_incref(args) : json_object();
 	f->match = json_incref(match);
-	f->dev = json_incref(dev);
-	if (!f->name || !f->what || !f->args)
+	f->dev = dev ? set_of(dev) : NULL;
+	if (!f->name || !f->what || !f->args || (dev && !f->dev))
 		return err_set(e, ERR_NOMEM, "out of memory");
 	f->on = (enum journal_kind)kind;
 	f->nth = each ? 0 : nth;
@@ -138,18 +154,7 @@ int faults_disarm(struct faults *fs, const char *name)
 
 static bool dev_matches(const struct fault *f, const char *dev)
 {
-	size_t i;
-	json_t *one;
-
-	if (!f->dev)
-		return true;
-	if (!dev)
-		return false;
-	json_array_foreach(f->dev, i, one) {
-		if (json_is_string(one) && strcmp(json_string_value(one), dev) == 0)
-			return true;
-	}
-	return false;
+	return !f->dev || (dev && json_object_get(f->dev, dev));
 }
 
 static bool fields_match(const struct fault *f, const struct journal_event *ev)

@@ -338,9 +338,11 @@ void fleet_power_cut(struct fleet *f, struct fleet_device *fd)
 		fleet_step(f, fd, &off);
 	else
 		arm(f, fd);
+	/* what fired while the power went has nothing left to cut */
 	fd->cut = false;
+	fd->off_for = TIME_NEVER;
 	if (fd->own)
-		storage_mem_power_cut(fd->own, STORAGE_LOSE, NULL);
+		storage_mem_power_fails(fd->own, f->shared.seed, device_label(fd->dev), f->at.now);
 }
 
 /* ---- power, SMS ---- */
@@ -384,7 +386,7 @@ void fleet_power_off(struct fleet *f, const struct instant *at, unsigned index)
 	assert(index < f->n);
 	fd = f->devices[index];
 	f->at = *at;
-	fd->power_on_at = TIME_NEVER;
+	fd->power_on_at = fd->off_for = TIME_NEVER;
 	if (fd->shown == STATE_OFF)
 		arm(f, fd); /* a power cycle that was under way ends here */
 	else

@@ -44,7 +44,8 @@ struct fleet_device_config {
 					    borrowed; NULL: any */
 	struct secret_source *secret;    /* its nonces, registrations, connection IDs; borrowed; NULL: the fleet's */
 	struct storage *storage;         /* borrowed; its files are named "<uuid>.…"; NULL: the fleet's own
-					    memory, which keeps what was synced over a power cut */
+					    memory, which keeps what was synced over a power cut, and loses,
+					    keeps or tears the rest by the seed */
 };
 
 struct fleet;

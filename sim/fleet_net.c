@@ -131,7 +131,7 @@ static struct quic_conn *connect_now(struct fleet *f, struct fleet_device *fd)
 		local.u.in.sin_port = htons((uint16_t)(ntohs(local.u.in.sin_port) + fd->index));
 	fd->conn = quic_connect(f->quic, &f->at, &local, &f->server, f->server_name, fd->secret, fd, &e);
 	if (!fd->conn) {
-		EMIT(fd, J_HANDSHAKE_FAILED, JS(WHY, err_text(e.code)), JI(ERROR, 0));
+		note_fault(fd, EMIT(fd, J_HANDSHAKE_FAILED, JS(WHY, err_text(e.code)), JI(ERROR, 0)));
 		return NULL;
 	}
 	if (device_holds_connection(fd->dev))
@@ -182,8 +182,8 @@ static void abandon_one(struct fleet_device *fd, struct quic_conn *c)
 	if (!c)
 		return;
 	fd->received += quic_conn_take_received(c);
-	EMIT(fd, J_CONN_CLOSE, JS(ID, quic_conn_id(c, id)), JI(ERROR, 0),
-	     JS(WHY, quic_close_text(QUIC_CLOSED_DROPPED)));
+	note_fault(fd, EMIT(fd, J_CONN_CLOSE, JS(ID, quic_conn_id(c, id)), JI(ERROR, 0),
+			    JS(WHY, quic_close_text(QUIC_CLOSED_DROPPED))));
 	quic_abandon(c);
 }
 
@@ -221,7 +221,7 @@ void fleet_count_one(struct fleet *f, struct fleet_device *fd)
 		fd->received += quic_conn_take_received(fd->conn);
 	if (!fd->sent && !fd->received)
 		return;
-	EMIT(fd, J_NET_COUNT, JI(SENT, fd->sent), JI(RECEIVED, fd->received));
+	note_fault(fd, EMIT(fd, J_NET_COUNT, JI(SENT, fd->sent), JI(RECEIVED, fd->received)));
 	fd->sent = fd->received = 0;
 }
 

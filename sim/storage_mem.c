@@ -1,7 +1,9 @@
 #include "sim/storage_mem.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -457,6 +459,16 @@ void storage_mem_power_cut(struct storage_mem *m, enum storage_cut mode, struct 
 	}
 	for (size_t k = 0; k < m->now.n; k++)
 		inode_cut(m, m->now.names[k].inode, mode, rng);
+}
+
+void storage_mem_power_fails(struct storage_mem *m, uint64_t seed, const char *owner, time_ns at)
+{
+	char purpose[40];
+	struct rng rng;
+
+	snprintf(purpose, sizeof(purpose), "storage at %" PRIu64, at);
+	rng_init(&rng, seed, owner, purpose);
+	storage_mem_power_cut(m, (enum storage_cut)rng_below(&rng, STORAGE_TEAR + 1), &rng);
 }
 
 void storage_mem_set_limit(struct storage_mem *m, uint64_t limit)

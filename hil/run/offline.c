@@ -347,7 +347,7 @@ static bool step(struct life *l, struct twins *w, struct parting *p, struct err 
 		}
 	}
 	if (l->in.kind == DEVICE_POWER_OFF)
-		storage_mem_power_cut(l->disk, STORAGE_LOSE, NULL);
+		storage_mem_power_fails(l->disk, l->o->shared.seed, device_label(l->dev), l->at.now);
 	return true;
 }
 

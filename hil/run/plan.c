@@ -118,6 +118,7 @@ void plan_free(struct plan *p)
 	if (!p)
 		return;
 	free(p->devices);
+	json_decref(p->by_uuid);
 	free(p->arrive);
 	free(p->final);
 	free(p->later);

@@ -88,6 +88,16 @@ static void make_device(struct plan *p, json_t *group, unsigned g, unsigned k, s
 	read_methods(json_object_get(group, "methods"), "SMS", d->methods);
 }
 
+/* A fault that fires names its device by uuid, perhaps once for each of the fleet. */
+static int index_devices(struct plan *p, struct err *e)
+{
+	p->by_uuid = json_object();
+	for (unsigned i = 0; i < p->count; i++)
+		if (json_object_set_new(p->by_uuid, p->devices[i].identity.uuid, json_integer(i)))
+			return err_set(e, ERR_NOMEM, "plan %s: out of memory for %u devices", p->id, p->count);
+	return 0;
+}
+
 int plan_read_groups(struct plan *p, struct err *e)
 {
 	json_t *groups = json_object_get(p->json, "groups"), *group;
@@ -121,7 +131,7 @@ int plan_read_groups(struct plan *p, struct err *e)
 	for (g = 0; g < p->groups_n; g++)
 		for (unsigned k = p->group_first[g]; k < p->group_first[g + 1]; k++)
 			make_device(p, json_array_get(groups, g), g, k - p->group_first[g], &p->devices[k]);
-	return 0;
+	return json_array_size(json_object_get(p->json, "faults")) ? index_devices(p, e) : 0;
 }
 
 char *plan_registry(const struct plan *p)

@@ -246,10 +246,9 @@ static void fired(json_t *fault)
 
 static int find_device(const struct plan *p, const char *uuid)
 {
-	for (unsigned i = 0; uuid && i < p->count; i++)
-		if (strcmp(p->devices[i].identity.uuid, uuid) == 0)
-			return (int)i;
-	return -1;
+	json_t *at = uuid ? json_object_get(p->by_uuid, uuid) : NULL;
+
+	return at ? (int)json_integer_value(at) : -1;
 }
 
 static bool kills(json_t *fault)

@@ -31,6 +31,7 @@ struct plan {
 	char sender_numbers[PLAN_SENDERS_MAX][MSISDN_MAX + 1];
 	const char *known_senders[PLAN_SENDERS_MAX + 1];
 	struct plan_device *devices;
+	json_t *by_uuid; /* {uuid: index}; only where there are faults that may ask */
 	unsigned count;
 	const char *groups[PLAN_GROUPS_MAX];
 	unsigned group_first[PLAN_GROUPS_MAX + 1];
