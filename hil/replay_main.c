@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "hil/judge/verdict.h"
+#include "hil/run/lift.h"
 #include "hil/run/offline.h"
 #include "hil/run/replay.h"
 #include "hil/verbs.h"
@@ -19,6 +20,10 @@ static const char help[] =
 	"                    the one that a mode is about (default: the first)\n"
 	"  --offline         no rig: feeds what was received to today's device state machine and\n"
 	"                    shows the first transition that differs; also for live recordings\n"
+	"  --lift            a failure of a live rig: makes a scenario for the virtual rig of what\n"
+	"                    befell SMS, replies, links and server, runs it, and says whether it\n"
+	"                    fails alike\n"
+	"  -o FILE.yaml      where --lift writes it (default: lifted.yaml in FOLDER)\n"
 	"\n"
 	"Exit: 0 alike, 1 different, 2 bad input, 3 environment, 5 nothing can be said.\n";
 
@@ -26,7 +31,7 @@ enum mode { MODE_AGAIN, MODE_OFFLINE, MODE_AGAINST, MODE_LIFT };
 
 struct choice {
 	enum mode mode;
-	const char *folder, *device;
+	const char *folder, *device, *file;
 };
 
 static int bad(const char *fmt, const char *value)
@@ -49,20 +54,28 @@ static int set_mode(struct choice *c, enum mode mode)
 static int read_options(int argc, char **argv, struct choice *c)
 {
 	static const struct option options[] = {{"device", required_argument, NULL, 'd'},
-						{"offline", no_argument, NULL, 'o'},
+						{"offline", no_argument, NULL, 'f'},
+						{"lift", no_argument, NULL, 'l'},
 						{"help", no_argument, NULL, 'h'},
 						{NULL, 0, NULL, 0}};
 	int opt;
 
 	optind = 1;
-	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "o:h", options, NULL)) != -1) {
 		switch (opt) {
 		case 'd':
 			c->device = optarg;
 			break;
-		case 'o':
+		case 'f':
 			if (set_mode(c, MODE_OFFLINE))
 				return EXIT_BAD_INPUT;
+			break;
+		case 'l':
+			if (set_mode(c, MODE_LIFT))
+				return EXIT_BAD_INPUT;
+			break;
+		case 'o':
+			c->file = optarg;
 			break;
 		case 'h':
 			fputs(help, stdout);
@@ -94,6 +107,8 @@ static int live_recording(const struct recording *r)
 
 static int again(const struct choice *c, const struct recording *r, const struct replay_device *d)
 {
+	if (c->mode == MODE_LIFT)
+		return replay_lift(r, c->file);
 	if (c->mode == MODE_OFFLINE)
 		return replay_offline(r, c->device ? d : NULL);
 	if (c->device)

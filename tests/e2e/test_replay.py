@@ -98,6 +98,51 @@ other = copy_of("another-seed")
 (other / "plan.json").write_text((other / "plan.json").read_text().replace("0x5eed", "0x5eee"))
 expect("offline: a plan of another run", run("replay", other, "--offline"), 2, "do not belong together")
 
+# ---- lift: a failure of a live rig, on the virtual one ----
+LIVE = scenario("live.yaml", """version: 1
+suite: live
+scenarios:
+  - name: lost
+    settings: {code_wait: 20s}
+    timeout: 5s
+    tags: [mine]
+    devices: {count: 2}
+    faults:
+      - {name: bad-luck, on: sms.submitted, who: "A[2]", each: true, chance: 99.9%, do: lose}
+    expect:
+      final: PROVISIONED
+""")
+LIVE_OUT = work / "live" / "latest" / "live" / "lost"
+got = run("run", "--rig", "loopback", "--out", "live", LIVE)
+expect("a loopback failure names its replay", got, 1, "   replay: quicrig replay --lift live/latest/live/lost\n")
+expect("it cannot run again from its seed", run("replay", LIVE_OUT), 2, "was recorded on the live rig 'loopback'", "--lift",
+       "--offline", "--against HOST:PORT", "--device WHO")
+expect("its devices' lives can be told", run("replay", LIVE_OUT, "--device", "A[2]"), 0, "on the loopback rig, FAIL",
+       "FAULT live/lost:bad-luck at sms.submitted")
+expect("and asked again offline", run("replay", LIVE_OUT, "--offline"), 0, "offline: 2 of 2 devices alike")
+expect("lifted, it fails alike", run("replay", LIVE_OUT, "--lift"), 0, "lifted into ", "0 faults of its own",
+       "recorded  FAIL  final: expected PROVISIONED at the end, got ", "it fails alike: the same expectation, for the same reason")
+text = (LIVE_OUT / "lifted.yaml").read_text()
+check("the file is one that people read", "# Lifted from a run on the rig 'loopback'" in text and
+      "# A[2]: 'bad-luck' fired by chance at SMS no. 1\n" in text and "tags: [mine, lifted]" in text and
+      '      - {on: sms.submitted, who: "A[2]", do: lose}\n' in text, text)
+expect("and that passes the check", run("check", LIVE_OUT / "lifted.yaml"), 0, "1 scenario fits")
+expect("and runs by itself", run("run", "--out", "again", LIVE_OUT / "lifted.yaml"), 1, "FAIL  live/lost")
+expect("-o says where", run("replay", "--lift", "-o", "mine.yaml", LIVE_OUT), 0, "lifted into mine.yaml")
+check("there it is", (work / "mine.yaml").read_text() == text)
+expect("where nobody may write", run("replay", "--lift", "-o", "/proc/none.yaml", LIVE_OUT), 3, "cannot write /proc/none.yaml")
+tame = copy_of("tame", LIVE_OUT)
+write_lines(tame, [ev for ev in lines(tame) if ev["kind"] not in ("fault.fired", "sms.lost")])
+events = lines(tame)
+plan = json.loads((tame / "plan.json").read_text())
+(tame / "plan.json").write_text(json.dumps({**plan, "timeout_ns": 60 * 10**9}))
+expect("with more time it heals there", run("replay", "--lift", tame), 1, "lifted    PASS", "it does not fail here")
+check("what never arrived is lost, whoever lost it", "SMS no. 1 never arrived" in (tame / "lifted.yaml").read_text())
+(tame / "plan.json").write_text(json.dumps({**plan, "moon": 3}))
+expect("what the language cannot say", run("replay", "--lift", tame), 2, "the language cannot say this plan's 'moon'")
+expect("nothing to lift", run("replay", "--lift", OUT / "replay" / "lost"), 2, "recorded on the virtual rig: there is nothing to lift")
+expect("one mode at a time", run("replay", "--lift", "--offline", LIVE_OUT), 2, "one of --offline, --lift and --against at a time")
+
 # ---- bad input ----
 expect("no folder", run("replay", "nowhere"), 2, "nowhere: No such file or directory")
 expect("none named", run("replay"), 2, "which folder?")
