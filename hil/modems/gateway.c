@@ -266,9 +266,14 @@ static void take_line(struct client *c, const char *line, size_t len)
 	json_error_t je;
 	json_t *o = json_loadb(line, len, JSON_REJECT_DUPLICATES, &je);
 	const char *id, *to, *text;
+	char where[48];
 
-	if (!json_is_object(o)) {
-		complain(c, NULL, o ? "not a JSON object" : je.text);
+	if (!o) {
+		/* never its words: the parser quotes the line, and with it perhaps a code */
+		snprintf(where, sizeof(where), "not JSON, at byte %d", je.position);
+		complain(c, NULL, where);
+	} else if (!json_is_object(o)) {
+		complain(c, NULL, "not a JSON object");
 	} else {
 		id = json_string_value(json_object_get(o, "id"));
 		to = json_string_value(json_object_get(o, "to"));

@@ -177,6 +177,8 @@ static void expect_error(int fd)
 
 	ck_assert_ptr_nonnull(o);
 	ck_assert_ptr_nonnull(json_object_get(o, "error"));
+	/* no word of the line comes back, which may be a code */
+	ck_assert_ptr_null(strstr(json_string_value(json_object_get(o, "error")), "AB12cd34EF56"));
 	json_decref(o);
 }
 
@@ -310,6 +312,7 @@ START_TEST(bad_lines_lose_nothing)
 	static char big[3 * GATEWAY_LINE_MAX];
 	static const char *const bad[] = {
 		"hello\n",
+		"{\"text\" \"AB12cd34EF56\"}\n",
 		"[1,2]\n",
 		"{\"id\":5,\"to\":\"+34600111222\",\"text\":\"x\"}\n",
 		"{\"id\":\"\",\"to\":\"+34600111222\",\"text\":\"x\"}\n",
