@@ -101,6 +101,7 @@
 	X(CONN_CLOSE, "conn.close", "id error why")                                                            \
 	X(CONN_PATH, "conn.path", "id status")        /* server: a new path of the peer: validated, failed */  \
 	X(NET_COUNT, "net.count", "sent received")                                                             \
+	X(NET_FAULT, "net.fault", "name")             /* done to its link: blackhole, drop, rebind_port, … */  \
 	X(NET_REBOUND, "net.rebound", "name")         /* seen from elsewhere from now on: port, address */     \
 	X(MODEM_STATE, "modem.state", "modem state why")                                                       \
 	X(HARNESS_LAG, "harness.lag", "lag_ns why")                                                            \

@@ -23,6 +23,7 @@ int links_make(struct links *ls, const struct plan *p, struct err *e)
 		/* by what a device is called: its place changes with its neighbours */
 		link_init(&ls->v[i], &ls->specs[plan_device(p, i)->group], plan_seed(p), plan_device(p, i)->label);
 	}
+	ls->plan = p;
 	ls->n = n;
 	return 0;
 }
@@ -40,12 +41,25 @@ void links_start(struct links *ls, time_ns now)
 		link_start(&ls->v[i], now);
 }
 
-void links_act(struct links *ls, time_ns now, unsigned index, const struct plan_net *what)
+static void tell(const struct links *ls, struct journal *journal, time_ns now, unsigned index,
+		 enum journal_kind kind, const char *name)
 {
+	const struct plan_device *d = plan_device(ls->plan, index);
+
+	JOURNAL(journal, now, d->label, d->identity.uuid, NULL, NULL, kind, JS(NAME, name));
+}
+
+void links_act(struct links *ls, struct journal *journal, time_ns now, unsigned index, const struct plan_net *what)
+{
+	static const char *const names[] = {[PLAN_NET_BLACKHOLE] = "blackhole",
+					    [PLAN_NET_DROP] = "drop",
+					    [PLAN_NET_REBIND_PORT] = "rebind_port",
+					    [PLAN_NET_REBIND_ADDRESS] = "rebind_address"};
 	struct link *l = index < ls->n ? &ls->v[index] : NULL;
 
 	if (!l)
 		return;
+	tell(ls, journal, now, index, J_NET_FAULT, names[what->what]);
 	switch (what->what) {
 	case PLAN_NET_BLACKHOLE:
 		link_blackhole(l, time_add(now, what->length));
@@ -61,6 +75,12 @@ void links_act(struct links *ls, time_ns now, unsigned index, const struct plan_
 		link_rebind(l, LINK_NEW_ADDRESS);
 		break;
 	}
+}
+
+void links_rebound(const struct links *ls, struct journal *journal, time_ns now, unsigned index,
+		   enum link_rebind what)
+{
+	tell(ls, journal, now, index, J_NET_REBOUND, links_rebind_name(what));
 }
 
 const char *links_rebind_name(enum link_rebind what)

@@ -9,6 +9,7 @@
 struct links {
 	struct link_spec *specs; /* owned, one a device's group */
 	struct link *v;		 /* owned, one a device; NULL: the plan wants none */
+	const struct plan *plan; /* borrowed */
 	unsigned n;
 };
 
@@ -18,8 +19,11 @@ int links_make(struct links *ls, const struct plan *p, struct err *e);
 void links_free(struct links *ls);
 /* The scenario's time begins. */
 void links_start(struct links *ls, time_ns now);
-/* What a step or a fault does to one of them. */
-void links_act(struct links *ls, time_ns now, unsigned index, const struct plan_net *what);
+/* What a step or a fault does to one of them; told as net.fault. */
+void links_act(struct links *ls, struct journal *journal, time_ns now, unsigned index, const struct plan_net *what);
+/* Tells that the server sees one of them elsewhere from now on: net.rebound. */
+void links_rebound(const struct links *ls, struct journal *journal, time_ns now, unsigned index,
+		   enum link_rebind what);
 /* "port", "address": the journal's name of it. */
 const char *links_rebind_name(enum link_rebind what);
 

@@ -101,7 +101,9 @@ static void rig_drop(void *ctx, const struct instant *at, unsigned index)
 
 static void rig_net(void *ctx, const struct instant *at, unsigned index, const struct plan_net *what)
 {
-	links_act(&((struct live_job *)ctx)->links, at->now, index, what);
+	struct live_job *j = ctx;
+
+	links_act(&j->links, j->journal, at->now, index, what);
 }
 
 static void rig_operate(void *ctx, const struct instant *at, json_t *request)
@@ -226,10 +228,8 @@ static time_ns on_deadline(void *ctx)
 static void rebound(void *ctx, const struct instant *at, unsigned which, enum link_rebind what)
 {
 	struct live_job *j = ctx;
-	const struct plan_device *d = plan_device(j->plan, which);
 
-	JOURNAL(j->journal, at->now, d->label, d->identity.uuid, NULL, NULL, J_NET_REBOUND,
-		JS(NAME, links_rebind_name(what)));
+	links_rebound(&j->links, j->journal, at->now, which, what);
 }
 
 /* Where the fleet stands: on its own socket, or behind the links. */

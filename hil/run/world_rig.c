@@ -250,7 +250,9 @@ static void rig_drop(void *ctx, const struct instant *at, unsigned index)
 
 static void rig_net(void *ctx, const struct instant *at, unsigned index, const struct plan_net *what)
 {
-	links_act(&((struct vrig *)ctx)->links, at->now, index, what);
+	struct vrig *r = ctx;
+
+	links_act(&r->links, r->journal, at->now, index, what);
 }
 
 static void rig_server(void *ctx, const struct instant *at, enum plan_server_do what)
@@ -472,10 +474,8 @@ static int make_carrier(struct vrig *r, struct err *e)
 static void rebound(void *ctx, const struct instant *at, unsigned which, enum link_rebind what)
 {
 	struct vrig *r = ctx;
-	const struct plan_device *d = plan_device(r->plan, which);
 
-	JOURNAL(r->journal, at->now, d->label, d->identity.uuid, NULL, NULL, J_NET_REBOUND,
-		JS(NAME, links_rebind_name(what)));
+	links_rebound(&r->links, r->journal, at->now, which, what);
 }
 
 static int place_fleet(struct vrig *r, struct err *e)

@@ -51,7 +51,7 @@ START_TEST(none_where_nobody_asks)
 	make(&m, "\"groups\":[{\"name\":\"A\",\"count\":2}]");
 	ck_assert_int_eq(m.rv, 0);
 	ck_assert_uint_eq(m.links.n, 0);
-	links_act(&m.links, 0, 0, &(struct plan_net){.what = PLAN_NET_REBIND_PORT}); /* no harm */
+	links_act(&m.links, NULL, 0, 0, &(struct plan_net){.what = PLAN_NET_REBIND_PORT}); /* no harm */
 	drop(&m);
 }
 END_TEST
@@ -72,30 +72,50 @@ START_TEST(each_group_its_own)
 }
 END_TEST
 
+static char told[512];
+
+static void on_event(void *ctx, const struct journal_event *ev)
+{
+	size_t n = strlen(told);
+
+	(void)ctx;
+	ck_assert_ptr_nonnull(ev->dev);
+	snprintf(told + n, sizeof(told) - n, "%s:%s=%s ", ev->actor, journal_kind_name(ev->kind), journal_text(ev, JF_NAME));
+}
+
 START_TEST(an_action_is_enough)
 {
+	struct journal *journal = journal_new(NULL, NULL);
 	struct made m;
+
+	told[0] = '\0';
+	journal_set_reader(journal, on_event, NULL);
 
 	make(&m, "\"groups\":[{\"name\":\"A\",\"count\":2}],\"faults\":[{\"name\":\"f1\",\"on\":\"tokens.written\","
 		 "\"do\":\"power_cut\",\"then\":{\"after_ns\":1,\"do\":\"blackhole\"}}]");
 	ck_assert_uint_eq(m.links.n, 2);
 	links_start(&m.links, 1000);
-	links_act(&m.links, 1000, 1, &(struct plan_net){.what = PLAN_NET_BLACKHOLE, .length = 10});
+	links_act(&m.links, journal, 1000, 1, &(struct plan_net){.what = PLAN_NET_BLACKHOLE, .length = 10});
 	ck_assert_int_eq(pass(&m, 0, LINK_UP, 1009), LINK_PASSED);
 	ck_assert_int_eq(pass(&m, 1, LINK_UP, 1009), LINK_DARK);
 	ck_assert_int_eq(pass(&m, 1, LINK_UP, 1010), LINK_PASSED);
-	links_act(&m.links, 1010, 1, &(struct plan_net){.what = PLAN_NET_DROP, .up = 1, .down = 2});
+	links_act(&m.links, journal, 1010, 1, &(struct plan_net){.what = PLAN_NET_DROP, .up = 1, .down = 2});
 	ck_assert_int_eq(pass(&m, 1, LINK_UP, 1011), LINK_COUNTED);
 	ck_assert_int_eq(pass(&m, 1, LINK_DOWN, 1011), LINK_PASSED);
 	ck_assert_int_eq(pass(&m, 1, LINK_DOWN, 1011), LINK_COUNTED);
-	links_act(&m.links, 1011, 1, &(struct plan_net){.what = PLAN_NET_REBIND_PORT});
+	links_act(&m.links, journal, 1011, 1, &(struct plan_net){.what = PLAN_NET_REBIND_PORT});
 	ck_assert_int_eq(m.links.v[1].forgotten, LINK_NEW_PORT);
-	links_act(&m.links, 1011, 1, &(struct plan_net){.what = PLAN_NET_REBIND_ADDRESS});
+	links_act(&m.links, journal, 1011, 1, &(struct plan_net){.what = PLAN_NET_REBIND_ADDRESS});
 	ck_assert_int_eq(m.links.v[1].forgotten, LINK_NEW_ADDRESS);
 	ck_assert_int_eq(m.links.v[0].forgotten, LINK_STAYS);
+	links_rebound(&m.links, journal, 1011, 0, LINK_NEW_ADDRESS);
+	links_rebound(&m.links, journal, 1011, 1, LINK_NEW_PORT);
+	ck_assert_str_eq(told, "A[2]:net.fault=blackhole A[2]:net.fault=drop A[2]:net.fault=rebind_port "
+			       "A[2]:net.fault=rebind_address A[1]:net.rebound=address A[2]:net.rebound=port ");
 	ck_assert_str_eq(links_rebind_name(LINK_NEW_PORT), "port");
 	ck_assert_str_eq(links_rebind_name(LINK_NEW_ADDRESS), "address");
-	links_act(&m.links, 1011, 2, &(struct plan_net){.what = PLAN_NET_BLACKHOLE, .length = 10}); /* nobody's */
+	links_act(&m.links, journal, 1011, 2, &(struct plan_net){.what = PLAN_NET_BLACKHOLE, .length = 10}); /* nobody's */
+	journal_free(journal);
 	drop(&m);
 }
 END_TEST
