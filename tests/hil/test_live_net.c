@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -105,11 +106,16 @@ static void begin(struct link_spec spec)
 
 static void end(void)
 {
-	ck_assert_str_eq(live_net_error(t.net), "");
 	live_detach(t.actor);
 	live_net_free(t.net);
 	live_loop_free(t.loop);
 	close(t.server);
+}
+
+static void end_well(void)
+{
+	ck_assert_str_eq(live_net_error(t.net), "");
+	end();
 }
 
 /* Lets these devices speak and the loop run until it has nothing under way. */
@@ -167,7 +173,7 @@ START_TEST(each_device_has_a_socket_of_its_own)
 	speak("0");
 	ck_assert_int_eq(hear(&c), '0');
 	ck_assert(addr_equal(&c, &a)); /* and keeps it */
-	end();
+	end_well();
 }
 END_TEST
 
@@ -184,7 +190,7 @@ START_TEST(a_delay_in_real_time)
 	listen_for(1);
 	ck_assert_str_eq(t.arrived, "0x ");
 	ck_assert_uint_ge(t.last - from.now, MS(80));
-	end();
+	end_well();
 }
 END_TEST
 
@@ -200,7 +206,7 @@ START_TEST(what_the_model_takes_never_leaves)
 	answer(&a, "y");
 	listen_for(1);
 	ck_assert_str_eq(t.arrived, "0y ");
-	end();
+	end_well();
 }
 END_TEST
 
@@ -228,7 +234,7 @@ START_TEST(a_rebound_device_comes_from_elsewhere)
 	ck_assert_int_eq(hear(&third), '0');
 	ck_assert_str_eq(t.rebound, "0:port 0:address ");
 	ck_assert_uint_ne(third.u.in.sin_addr.s_addr, second.u.in.sin_addr.s_addr);
-	end();
+	end_well();
 }
 END_TEST
 
@@ -252,7 +258,7 @@ START_TEST(the_old_address_is_gone_at_once)
 	answer(&second, "y");
 	listen_for(1);
 	ck_assert_str_eq(t.arrived, "0y ");
-	end();
+	end_well();
 }
 END_TEST
 
@@ -269,6 +275,28 @@ START_TEST(a_stranger_is_not_the_server)
 	listen_for(1);
 	ck_assert_str_eq(t.arrived, "0x ");
 	close(stranger);
+	end_well();
+}
+END_TEST
+
+/* The rig's own failure, and no device's. */
+START_TEST(no_more_sockets)
+{
+	struct rlimit before, none;
+	struct addr a;
+
+	begin((struct link_spec){0});
+	speak("0");
+	ck_assert_int_eq(hear(&a), '0');
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = 3;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	speak("1");
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	ck_assert_str_eq(live_net_error(t.net), "no UDP socket for a device: Too many open files");
+	speak("0"); /* who has one keeps it */
+	ck_assert_int_eq(hear(&a), '0');
 	end();
 }
 END_TEST
@@ -297,6 +325,7 @@ int main(void)
 	tcase_add_test(c, a_rebound_device_comes_from_elsewhere);
 	tcase_add_test(c, the_old_address_is_gone_at_once);
 	tcase_add_test(c, a_stranger_is_not_the_server);
+	tcase_add_test(c, no_more_sockets);
 	tcase_add_test(c, too_many_devices);
 	suite_add_tcase(s, c);
 	r = srunner_create(s);
