@@ -1,12 +1,14 @@
 /* Scenario files to plans: the examples of the language's description, exactly; the
  * grammar of when, what and of expectations; defaults; the check verb. */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "hil/language/scenario.h"
 #include "hil/language/verbs.h"
+#include "hil/language/vocab.h"
 
 #define GROUP(more)                                                                                            \
 	"{\"name\": \"A\", \"count\": 1, \"known\": true, \"disabled\": false, \"type\": [\"thermometer\"],"       \
@@ -356,6 +358,27 @@ START_TEST(test_networks)
 }
 END_TEST
 
+/* No name of a profile is without one. */
+START_TEST(test_every_profile)
+{
+	const char *p = vocab_find("network", "profile")->arg;
+	unsigned n = 0;
+
+	for (; *p; p += strcspn(p, " "), p += strspn(p, " "), n++) {
+		struct plans plans = {0};
+		char text[200];
+
+		snprintf(text, sizeof(text),
+			 "version: 1\nscenarios:\n  - {name: a, network: {profile: %.*s}, devices: {count: 1}, expect: {final: IDLE}}\n",
+			 (int)strcspn(p, " "), p);
+		parse(text, &plans);
+		ck_assert_msg(json_object_get(json_object_get(plans.v[0], "network"), "delay_ns") != NULL, "%s", text);
+		plans_fini(&plans);
+	}
+	ck_assert_uint_eq(n, 9);
+}
+END_TEST
+
 /* A good scenario beside a bad one is still there; the ids of two files meet. */
 START_TEST(test_partly_bad)
 {
@@ -437,6 +460,7 @@ int main(void)
 	tcase_add_loop_test(c, test_part, 0, sizeof(parts) / sizeof(parts[0]));
 	tcase_add_test(c, test_defaults);
 	tcase_add_test(c, test_networks);
+	tcase_add_test(c, test_every_profile);
 	tcase_add_test(c, test_partly_bad);
 	tcase_add_loop_test(c, test_verb, 0, sizeof(verbs) / sizeof(verbs[0]));
 	suite_add_tcase(s, c);
