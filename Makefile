@@ -1,5 +1,5 @@
 # The commands people type; CMake and Ninja do the work.
-.PHONY: run test bench prove setup build build-asan clean format
+.PHONY: run test bench prove shrink-1000 setup build build-asan clean format
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 run: build
@@ -8,6 +8,10 @@ run: build
 
 test: build-asan
 	ctest --test-dir build-asan --output-on-failure -j2
+
+# What a thousand devices on a lossy network find of a planted bug, made small.
+shrink-1000: build
+	build/quicrig shrink --plant slow-reply-strands scenarios/network.yaml:thousand-devices-lossy
 
 # Does the library of scenarios catch planted bugs?
 prove: build

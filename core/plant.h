@@ -49,6 +49,8 @@
 	X(NEW_REGISTRATION, "new-registration", "device", "each try registers under a new registration", NULL) \
 	X(EARLY_CODE_LOST, "early-code-lost", "device", "an SMS that overtakes register's reply is dropped",   \
 	  NULL)                                                                                                \
+	X(SLOW_REPLY_STRANDS, "slow-reply-strands", "device",                                                  \
+	  "after a reply that took more than a second nothing happens any more", NULL)                         \
 	X(ANY_SENDER, "any-sender", "device", "believes an SMS from anybody", NULL)                            \
 	X(OLD_REFRESH_KEPT, "old-refresh-kept", "device", "keeps the first refresh token", NULL)               \
 	X(TOKENS_NOT_SYNCED, "tokens-not-synced", "device", "renames the token file before it is on disk",     \

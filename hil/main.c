@@ -22,6 +22,7 @@ static const struct verb verbs[] = {
 	{"device", device_main, "one simulated device against any server"},
 	{"pki", pki_main, "make certificates and keys for a rig"},
 	{"modems", modems_main, "emulated GSM modems"},
+	{"shrink", shrink_main, "make a failing scenario as small as it still fails"},
 	{"prove", prove_main, "does the library of scenarios catch planted bugs?"},
 	{"doctor", doctor_main, "is this machine fit to run? a line a check"},
 };

@@ -12,6 +12,7 @@ int serve_main(int argc, char **argv);
 int device_main(int argc, char **argv);
 int pki_main(int argc, char **argv);
 int modems_main(int argc, char **argv);
+int shrink_main(int argc, char **argv);
 int prove_main(int argc, char **argv);
 int doctor_main(int argc, char **argv);
 

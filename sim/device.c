@@ -488,6 +488,11 @@ static int reply(struct device *dev, const struct device_event *ev, const struct
 
 	if (!dev->request_id || ev->id != dev->request_id)
 		return take_cause(dev, CAUSE_LATE, &nothing, at, "late", fx);
+	if (PLANTED(SLOW_REPLY_STRANDS) && at->now - dev->request_at > NS_PER_S) {
+		dev->request_id = 0;
+		dev->wait_until = TIME_NEVER;
+		return 0;
+	}
 	cause = judge_reply(dev, ev, at, &b, &believed, fx);
 	if (believed && r->code == 200 && r->command) {
 		command = device_command_cause(dev, r);
