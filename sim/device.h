@@ -130,6 +130,9 @@ int device_store(const struct device *dev, const struct device_effects *fx, cons
 /* The durable file's name: out[UUID_LEN + 16]. */
 void device_file_name(const struct device *dev, char *out, size_t size);
 
+/* Must this reply be signed to be believed (protocol.md §2, Signed replies)? */
+bool device_needs_signature(enum msg_resource asked, const struct msg_response *r);
+
 enum state_name device_state(const struct device *dev);
 time_ns device_deadline(const struct device *dev); /* TIME_NEVER: none */
 const char *device_label(const struct device *dev);

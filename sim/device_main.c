@@ -51,12 +51,14 @@ static const struct option options[] = {
 	{"code-from", 1, NULL, O_CODE},	   {"journal", 1, NULL, O_JOURNAL},    {"seed", 1, NULL, O_SEED},
 	{"set", 1, NULL, O_SET},	   {"help", 0, NULL, O_HELP},	       {NULL, 0, NULL, 0}};
 
+static const char *verb = "device"; /* whose options these are */
+
 static int bad(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 static int bad(const char *fmt, ...)
 {
 	va_list ap;
 
-	fputs("quicrig device: error: ", stderr);
+	fprintf(stderr, "quicrig %s: error: ", verb);
 	va_start(ap, fmt);
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
@@ -125,8 +127,9 @@ static int read_pki(struct device_verb *v, const char *dir)
 }
 
 /* "host", "host:port", "[v6]:port". `host` stays for the certificate's name. */
-static int resolve(struct device_verb *v, const char *text, char *host, size_t size)
+static int resolve(struct device_verb *v, const char *text)
 {
+	const char *option = v->server_option ? v->server_option : "server";
 	struct addrinfo hints = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_ADDRCONFIG}, *found;
 	const char *port = "20190", *end = strrchr(text, ':'), *from = text;
 	int rv;
@@ -135,7 +138,7 @@ static int resolve(struct device_verb *v, const char *text, char *host, size_t s
 		from = text + 1;
 		end = strchr(text, ']');
 		if (!end)
-			return bad("--server '%s': the bracket is not closed", text);
+			return bad("--%s '%s': the bracket is not closed", option, text);
 		if (end[1] == ':')
 			port = end + 2;
 	} else if (end && strchr(text, ':') == end) {
@@ -143,13 +146,13 @@ static int resolve(struct device_verb *v, const char *text, char *host, size_t s
 	} else {
 		end = text + strlen(text); /* no port, or a bare IPv6 address */
 	}
-	if (end == from || (size_t)(end - from) >= size)
-		return bad("--server '%s': no host", text);
-	memcpy(host, from, (size_t)(end - from));
-	host[end - from] = '\0';
-	rv = getaddrinfo(host, port, &hints, &found);
+	if (end == from || (size_t)(end - from) >= sizeof(v->host))
+		return bad("--%s '%s': no host", option, text);
+	memcpy(v->host, from, (size_t)(end - from));
+	v->host[end - from] = '\0';
+	rv = getaddrinfo(v->host, port, &hints, &found);
 	if (rv) {
-		bad("--server '%s': %s", text, gai_strerror(rv));
+		bad("--%s '%s': %s", option, text, gai_strerror(rv));
 		return rv == EAI_SERVICE ? 2 : 3;
 	}
 	memcpy(&v->server.u, found->ai_addr, found->ai_addrlen);
@@ -244,19 +247,19 @@ static int take_identity(struct device_verb *v, int id, const char *text)
 	}
 }
 
-static int take_option(struct device_verb *v, int id, char *text, const char **pki, const char **server)
+static int take_option(struct device_verb *v, int id, char *text)
 {
 	char *end;
 
 	switch (id) {
 	case O_SERVER:
-		*server = text;
+		v->server_text = text;
 		return 0;
 	case O_NAME:
 		v->server_name = text;
 		return 0;
 	case O_PKI:
-		*pki = text;
+		v->pki = text;
 		return 0;
 	case O_CERT:
 		return read_file(text, "fleet certificate", &v->cert);
@@ -299,16 +302,16 @@ static int take_option(struct device_verb *v, int id, char *text, const char **p
 	}
 }
 
-static int finish(struct device_verb *v, const char *pki, const char *server, char *host, size_t host_size)
+int device_verb_ready(struct device_verb *v)
 {
 	struct token_keys *k;
 	struct err e = {0};
 	int rv = 0;
 
-	if (!server)
+	if (!v->server_text)
 		return bad("--server is needed");
-	if (pki)
-		rv = read_pki(v, pki);
+	if (v->pki)
+		rv = read_pki(v, v->pki);
 	if (rv)
 		return rv;
 	if (!v->cert || !v->key || !v->ca)
@@ -321,10 +324,31 @@ static int finish(struct device_verb *v, const char *pki, const char *server, ch
 			rv = bad("--server-key: %s", e.text);
 	token_keys_free(k);
 	if (!rv)
-		rv = resolve(v, server, host, host_size);
+		rv = resolve(v, v->server_text);
 	if (!v->server_name)
-		v->server_name = host;
+		v->server_name = v->host;
 	return rv;
+}
+
+int device_verb_option(struct device_verb *v, const char *name, char *value)
+{
+	verb = v->verb ? v->verb : "device";
+	for (size_t i = 0; options[i].name; i++)
+		if (strcmp(options[i].name, name) == 0)
+			return take_option(v, options[i].val, value);
+	return bad("unknown option --%s", name);
+}
+
+void device_verb_fini(struct device_verb *v)
+{
+	free(v->cert);
+	if (v->key)
+		explicit_bzero(v->key, strlen(v->key));
+	free(v->key);
+	free(v->ca);
+	for (int i = 0; i < DEVICE_VERB_KEYS; i++)
+		free(v->server_keys[i]);
+	explicit_bzero(v->identity.totp_secret, sizeof(v->identity.totp_secret));
 }
 
 int device_main(int argc, char **argv)
@@ -337,8 +361,6 @@ int device_main(int argc, char **argv)
 					     .serial_id = "0000000001",
 					     .network_type = "Mobile",
 					     .network_id = "214070000000001"}};
-	const char *pki = NULL, *server = NULL;
-	char host[256];
 	int c, rv = 0;
 
 	settings_default(&v.settings);
@@ -348,22 +370,15 @@ int device_main(int argc, char **argv)
 			fputs(help, stdout);
 			goto out;
 		}
-		rv = c == '?' ? 2 : take_option(&v, c, optarg, &pki, &server);
+		rv = c == '?' ? 2 : take_option(&v, c, optarg);
 	}
 	if (!rv && optind < argc)
 		rv = bad("'%s' is not understood", argv[optind]);
 	if (!rv)
-		rv = finish(&v, pki, server, host, sizeof(host));
+		rv = device_verb_ready(&v);
 	if (!rv)
 		rv = device_verb_run(&v);
 out:
-	free(v.cert);
-	if (v.key)
-		explicit_bzero(v.key, strlen(v.key));
-	free(v.key);
-	free(v.ca);
-	for (int i = 0; i < DEVICE_VERB_KEYS; i++)
-		free(v.server_keys[i]);
-	explicit_bzero(v.identity.totp_secret, sizeof(v.identity.totp_secret));
+	device_verb_fini(&v);
 	return rv;
 }

@@ -125,8 +125,6 @@ struct device_pair {
 	char jti[JTI_LEN + 1], fam[JTI_LEN + 1];
 };
 const char *device_judge_tokens(const struct device *dev, json_t *payload, struct device_pair *out);
-/* Must this reply be signed to be believed (protocol.md §2, Signed replies)? */
-bool device_needs_signature(enum msg_resource asked, const struct msg_response *r);
 bool device_signature_good(const struct device *dev, const struct msg_response *r);
 /* 200 of register: CAUSE_200_SMS, CAUSE_200_TOTP or CAUSE_200_BAD with `why`. */
 enum device_cause device_judge_register(const struct device *dev, json_t *payload, time_ns *interval,

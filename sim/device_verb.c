@@ -3,15 +3,11 @@
 #include "sim/device_verb.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <ev.h>
@@ -19,10 +15,10 @@
 #include "core/journal.h"
 #include "core/smstext.h"
 #include "core/world_live.h"
+#include "sim/device_verb_codes.h"
 #include "sim/fleet.h"
 
-#define LINE_MAX_LEN 512 /* of a source of codes; a longer line is dropped */
-#define LABEL        "device"
+#define LABEL "device"
 
 struct life {
 	const struct device_verb *v;
@@ -33,12 +29,8 @@ struct life {
 	time_ns start;
 	bool wants_code; /* AWAITING_CODE was entered, and the code stands already */
 	int exit_code;   /* -1: goes on */
-	ev_io input;     /* standard input, or whoever connected */
-	ev_io listener;
+	struct device_codes codes;
 	ev_signal interrupt, terminate;
-	char line[LINE_MAX_LEN];
-	size_t line_len;
-	bool line_too_long;
 	uint8_t run_key[32];
 };
 
@@ -139,129 +131,15 @@ static void on_signal(struct ev_loop *loop, ev_signal *w, int events)
 
 /* ---- codes ---- */
 
-static void take_line(struct life *l)
+static void on_code(void *ctx, char *line, const struct smstext *sms)
 {
+	struct life *l = ctx;
 	const struct instant *at = live_loop_now(l->loop);
-	struct smstext sms;
-	size_t len = l->line_len;
 
-	while (len && strchr(" \t\r", l->line[len - 1]))
-		len--;
-	l->line[len] = '\0';
-	l->line_len = 0;
-	if (l->line_too_long) {
-		fprintf(stderr, "quicrig device: a line longer than %d bytes is no code: dropped\n", LINE_MAX_LEN - 1);
-		l->line_too_long = false;
-		return;
-	}
-	if (!len || strncmp(l->line, "Code ", 5) == 0)
-		return; /* the first line of our SMS: the second one says it all */
-	if (smstext_parse(l->line, &sms))
-		fleet_sms(l->fleet, at, sms.uuid, l->v->code_from == CODE_FROM_STDIN ? "stdin" : "unix", l->line);
+	if (sms)
+		fleet_sms(l->fleet, at, sms->uuid, l->v->code_from == CODE_FROM_STDIN ? "stdin" : "unix", line);
 	else
-		fleet_code(l->fleet, at, 0, l->line);
-	explicit_bzero(&sms, sizeof(sms));
-	explicit_bzero(l->line, sizeof(l->line));
-}
-
-static void on_input(struct ev_loop *loop, ev_io *w, int events)
-{
-	struct life *l = w->data;
-	char part[256];
-	ssize_t n = read(w->fd, part, sizeof(part));
-
-	(void)events;
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	for (ssize_t i = 0; i < n; i++) {
-		if (part[i] == '\n')
-			take_line(l);
-		else if (l->line_len < sizeof(l->line) - 1)
-			l->line[l->line_len++] = part[i];
-		else
-			l->line_too_long = true;
-	}
-	explicit_bzero(part, sizeof(part));
-	if (n > 0)
-		return;
-	if (l->line_len)
-		take_line(l);
-	ev_io_stop(loop, w);
-	if (w->fd != STDIN_FILENO)
-		close(w->fd);
-}
-
-static void on_connect(struct ev_loop *loop, ev_io *w, int events)
-{
-	struct life *l = w->data;
-	int fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-	(void)events;
-	if (fd < 0)
-		return;
-	if (ev_is_active(&l->input)) {
-		close(fd); /* one at a time */
-		return;
-	}
-	l->line_len = 0;
-	ev_io_init(&l->input, on_input, fd, EV_READ);
-	l->input.data = l;
-	ev_io_start(loop, &l->input);
-}
-
-static int listen_at(struct life *l, const char *path)
-{
-	struct sockaddr_un sun = {.sun_family = AF_UNIX};
-	mode_t old;
-	int fd, rv;
-
-	if (strlen(path) >= sizeof(sun.sun_path)) {
-		fprintf(stderr, "quicrig device: error: the path of --code-from is too long\n");
-		return 2;
-	}
-	strcpy(sun.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	old = umask(0177);
-	rv = fd < 0 ? -1 : bind(fd, (struct sockaddr *)&sun, sizeof(sun));
-	umask(old);
-	if (rv || listen(fd, 4)) {
-		fprintf(stderr, "quicrig device: error: %s: %s\n", path, strerror(errno));
-		if (fd >= 0)
-			close(fd);
-		return 3;
-	}
-	ev_io_init(&l->listener, on_connect, fd, EV_READ);
-	l->listener.data = l;
-	ev_io_start(live_loop_ev(l->loop), &l->listener);
-	return 0;
-}
-
-static int open_codes(struct life *l)
-{
-	if (l->v->code_from == CODE_FROM_UNIX)
-		return listen_at(l, l->v->code);
-	if (l->v->code_from != CODE_FROM_STDIN)
-		return 0;
-	ev_io_init(&l->input, on_input, STDIN_FILENO, EV_READ);
-	l->input.data = l;
-	ev_io_start(live_loop_ev(l->loop), &l->input);
-	return 0;
-}
-
-static void close_codes(struct life *l)
-{
-	struct ev_loop *ev = live_loop_ev(l->loop);
-
-	if (ev_is_active(&l->input)) {
-		ev_io_stop(ev, &l->input);
-		if (l->input.fd != STDIN_FILENO)
-			close(l->input.fd);
-	}
-	if (ev_is_active(&l->listener)) {
-		ev_io_stop(ev, &l->listener);
-		close(l->listener.fd);
-		unlink(l->v->code);
-	}
+		fleet_code(l->fleet, at, 0, line);
 }
 
 /* ---- the loop ---- */
@@ -408,11 +286,12 @@ int device_verb_run(const struct device_verb *v)
 		rv = 2;
 		goto fail;
 	}
-	rv = open_codes(&l);
+	l.codes = (struct device_codes){.verb = "device", .line = on_code, .ctx = &l};
+	rv = device_codes_open(&l.codes, live_loop_ev(l.loop), v->code_from, v->code);
 	if (rv)
 		goto out;
 	live(&l, s);
-	close_codes(&l);
+	device_codes_close(&l.codes);
 	rv = l.exit_code;
 	if (journal_error(l.journal)) {
 		fprintf(stderr, "quicrig device: error: the journal could not be written\n");

@@ -16,6 +16,9 @@
 enum code_from { CODE_FROM_STDIN, CODE_FROM_UNIX, CODE_FROM_FIXED, CODE_FROM_NONE };
 
 struct device_verb {
+	const char *verb, *server_option;         /* stand in errors; NULL: device, server */
+	const char *server_text, *pki;            /* as given; device_verb_ready reads them */
+	char host[256];
 	struct addr server;
 	const char *server_name, *alpn;
 	char *cert, *key, *ca;                    /* PEM texts; owned */
@@ -32,6 +35,13 @@ struct device_verb {
 	const char *journal;                      /* a file, "-" for standard output; NULL: none */
 	uint64_t seed;
 };
+
+/* For other verbs that speak to a server as a device does: takes the option `name`
+ * (without dashes, of `quicrig device`) and its value. 0, or an exit code, said. */
+int device_verb_option(struct device_verb *v, const char *name, char *value);
+/* Reads key files, finds the server: all that is needed is there. 0, or an exit code, said. */
+int device_verb_ready(struct device_verb *v);
+void device_verb_fini(struct device_verb *v);
 
 /* Lives until `until`, the timeout, IDLE where another state is waited for, or a signal.
  * Returns an exit code of contracts.md (Verdicts). */

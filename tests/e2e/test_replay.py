@@ -2,8 +2,11 @@
 """What was recorded, once more: from its seed, told, tampered with."""
 import json
 import shutil
+import signal
+import subprocess
+import threading
 
-from rig import check, done, expect, run, scenario, work
+from rig import QUICRIG, check, done, expect, run, scenario, work
 
 OUT = work / "out" / "latest"
 LOST = scenario("lost.yaml", """version: 1
@@ -142,6 +145,132 @@ check("what never arrived is lost, whoever lost it", "SMS no. 1 never arrived" i
 expect("what the language cannot say", run("replay", "--lift", tame), 2, "the language cannot say this plan's 'moon'")
 expect("nothing to lift", run("replay", "--lift", OUT / "replay" / "lost"), 2, "recorded on the virtual rig: there is nothing to lift")
 expect("one mode at a time", run("replay", "--lift", "--offline", LIVE_OUT), 2, "one of --offline, --lift and --against at a time")
+
+# ---- against: the same asked again of a live server, with fresh codes ----
+SERVED = scenario("served.yaml", """version: 1
+suite: served
+scenarios:
+  - name: life
+    settings: {access_ttl: 3s, publish_interval: 2s}
+    devices: {count: 1}
+    steps: [{wait: PROVISIONED}, {sleep: 5s}]
+    expect: {path: [..., PROVISIONED, REFRESHING, PROVISIONED, ...]}
+  - name: wrong-code
+    devices: {count: 1}
+    faults:
+      - {on: sms.submitted, do: replace_code, with: "AAAAAAAAAAAA"}
+    expect: {final: IDLE}
+  - name: stranger
+    devices: {S: {count: 1, known: false}, K: {count: 1, connection: hold}}
+    expect: {final: {S: IDLE, K: PROVISIONED}}
+  - name: dropped
+    settings: {request_timeout: 1s}
+    devices: {count: 1}
+    faults:
+      - {on: server.reply, match: {resource: login}, do: drop_reply}
+    expect: {final: PROVISIONED}
+""")
+expect("recorded to be asked again", run("run", "--keep-all", "--out", "served", SERVED), 0)
+SCENES = work / "served" / "latest" / "served"
+expect("keys", run("pki", "keys", "--host", "localhost"), 0)
+
+
+class Server:
+    """`quicrig serve` and whoever carries its SMS to a replay's standard input."""
+    def __init__(self, folder, *more):
+        self.folder = folder
+        expect(f"{folder.name}: a registry of its devices", run("replay", folder, "--registry", "devices.json"), 0,
+               "quicrig serve --registry devices.json")
+        for name in ("server.db", "server.db-wal", "server.db-shm", "sms.txt"):
+            (work / name).unlink(missing_ok=True)
+        self.p = subprocess.Popen([QUICRIG, "serve", "--listen", "127.0.0.1:0", "--registry", "devices.json", "--db",
+                                   "server.db", "--pki", "keys", "--lab", "--sms", "file:sms.txt", "--journal-fd", "1",
+                                   "--set", "sms_interval=off", "--set", "sms_per_10min=off", "--set", "sms_per_day=off", *more], cwd=work, text=True, stdout=subprocess.PIPE,
+                                  stderr=subprocess.DEVNULL)
+        self.port = next(json.loads(line)["port"] for line in self.p.stdout if '"ready"' in line)
+        threading.Thread(target=lambda: [None for _ in self.p.stdout], daemon=True).start()
+
+    def ask(self, *more, codes=True, timeout=40, interrupt=None):
+        """Replays against it; the lines of its SMS are typed in as they come."""
+        p = subprocess.Popen([QUICRIG, "replay", str(self.folder), "--against", f"localhost:{self.port}", "--pki", "keys",
+                              *more], cwd=work, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT)
+        stop = threading.Event()
+
+        def type_in():
+            seen = 0
+            while not stop.is_set():
+                path = work / "sms.txt"
+                new = path.read_text().splitlines()[seen:] if codes and path.exists() else []
+                for line in new:
+                    try:
+                        p.stdin.write(json.loads(line)["text"] + "\n")
+                        p.stdin.flush()
+                    except (ValueError, OSError):
+                        break
+                    seen += 1
+                stop.wait(0.05)
+        typist = threading.Thread(target=type_in)
+        typist.start()
+        if interrupt:
+            threading.Timer(interrupt, lambda: p.send_signal(signal.SIGINT)).start()
+        try:
+            text = p.stdout.read()
+            p.wait(timeout=timeout)
+        finally:
+            stop.set()
+            typist.join()
+        return p.returncode, text
+
+    def end(self):
+        self.p.terminate()
+        check("the server ends well", self.p.wait(timeout=10) == 0, self.p.returncode)
+
+
+# whole seconds: issued at x.9 or at x.0, the second measure is in time and the third is not
+s = Server(SCENES / "life", "--set", "access_ttl=3s")
+expect("against: alike, at its pace", s.ask(), 0, "registerDevice  recorded 200, now 200", "refreshToken    recorded 200, now 200",
+       "publishMeasure  recorded 401, now 401", "served/life: A[1] against localhost:", "alike, ")
+expect("against: ten times as fast no token expires", s.ask("--speed", "10"), 1, "publishMeasure  recorded 401, now 200  DIFFERENT",
+       "different, ")
+expect("against: no code comes", s.ask("--set", "code_wait=1s", codes=False), 1, "login: no code came", "were not asked")
+expect("against: a code that is fixed", s.ask("--code-from", "fixed:AAAABBBBCCCC"), 1, "login           recorded 200, now 401")
+expect("against: somebody whom it does not know", s.ask("--uuid", "00000000-0000-4000-8000-000000000001"), 1,
+       "registerDevice  recorded 200, now 403  DIFFERENT", "no code will come, the server did not register it")
+expect("other keys", run("pki", "foreign", "--host", "localhost"), 0)
+expect("against: a key that is not pinned", s.ask("--server-key", "foreign/token-public.pem", "--set", "code_wait=1s"), 1,
+       "registerDevice  recorded 200, now 200 (key_not_pinned)  DIFFERENT")
+expect("against: tokens of another key", s.ask("--server-key", "foreign/token-public.pem", "--accept-unsigned"), 1,
+       "login           recorded 200, now 200 (token_signature)  DIFFERENT", "publishMeasure: no token to ask with")
+expect("against: a certificate of somebody else", s.ask("--ca", "foreign/server-ca.pem"), 3, "no server answers at localhost:",
+       "handshake")
+expect("against: Ctrl-C", s.ask(codes=False, interrupt=1.5), 130)
+s.end()
+expect("against: nobody is there", s.ask("--set", "handshake_timeout=1s", "--set", "request_timeout=1s"), 3,
+       "no server answers at localhost:")
+s = Server(SCENES / "wrong-code")
+expect("against: a wrong code stays one", s.ask(), 0, "login           recorded 401, now 401", "alike, 2 requests compared")
+s.end()
+s = Server(SCENES / "stranger")
+expect("against: refused as recorded", s.ask(), 0, "registerDevice  recorded 403, now 403", "alike, 1 request compared")
+expect("against: a refusal that another key signed", s.ask("--server-key", "foreign/token-public.pem"), 1,
+       "registerDevice  recorded 403, now 403 (signature)  DIFFERENT")
+expect("against: whoever signed it", s.ask("--server-key", "foreign/token-public.pem", "--accept-unsigned"), 0, "recorded 403, now 403\n")
+expect("against: the other device, on one connection", s.ask("--device", "K[1]"), 0, "served/stranger: K[1] against ", "alike, 3 requests")
+s.end()
+s = Server(SCENES / "dropped")
+expect("against: what a fault made is not compared", s.ask("--speed", "3"), 0,
+       "login           recorded no answer, now 200  (not compared: the doing of served/dropped:f1)",
+       "alike, ", "1 shaped by faults of the recording")
+s.end()
+expect("against: where", run("replay", SCENES / "life", "--against", "localhost:notaport", "--pki", "keys"), 2, "--against 'localhost:notaport'")
+expect("against: no keys", run("replay", SCENES / "life", "--against", "localhost:1"), 2, "--pki, or --cert, --key and --ca, are needed")
+expect("against: a bad source", run("replay", SCENES / "life", "--against", "localhost:1", "--code-from", "moon"), 2,
+       "quicrig replay: error: --code-from 'moon'")
+expect("against: a bad speed", run("replay", SCENES / "life", "--against", "localhost:1", "--speed", "0"), 2, "--speed is 0.01 to 1000")
+expect("a speed of nothing", run("replay", SCENES / "life", "--speed", "2"), 2, "go with --against")
+expect("a file of nothing", run("replay", SCENES / "life", "-o", "x.yaml"), 2, "-o goes with --lift")
+expect("a registry where nobody may write", run("replay", SCENES / "life", "--registry", "/proc/none.json"), 3, "cannot write /proc/none.json")
 
 # ---- bad input ----
 expect("no folder", run("replay", "nowhere"), 2, "nowhere: No such file or directory")
