@@ -157,7 +157,7 @@ static int read_options(int argc, char **argv, struct choice *c)
 	if (c->mode != MODE_AGAINST && (c->access_said || c->speed > 0))
 		return bad("%s", "--speed, --code-from and what says how to reach a server go with --against");
 	if (c->mode == MODE_AGAINST)
-		return device_verb_ready(&c->access) ? EXIT_BAD_INPUT : -1;
+		return (code = device_verb_ready(&c->access)) ? code : -1;
 	return -1;
 }
 

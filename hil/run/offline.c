@@ -364,6 +364,9 @@ static bool nothing_before(struct life *l, struct twins *w, time_ns until, struc
 {
 	time_ns deadline = device_deadline(l->dev);
 
+	/* one that has passed by already is served as soon as it can be */
+	if (deadline < l->at.now)
+		deadline = l->at.now;
 	if (deadline == TIME_NEVER || time_add(deadline, l->o->opt.late) >= until)
 		return true;
 	set_time(l, deadline);

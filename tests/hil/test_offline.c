@@ -56,9 +56,16 @@ static const char text[] =
 	"      - {on: sms.submitted, do: replace_text, with: \"hello\"}\n"
 	"      - {on: sms.submitted, do: replace_code, with: \"AAAAAAAAAAAA\"}\n"
 	"    timeout: 60s\n"
-	"    expect: {final: IDLE}\n";
+	"    expect: {final: IDLE}\n"
+	"  - name: slow\n"
+	"    rigs: [virtual]\n"
+	"    settings: {publish_interval: 1s, access_ttl: 60s}\n"
+	"    network: {delay: 700ms}\n"
+	"    devices: {count: 1}\n"
+	"    steps: [{wait: PROVISIONED}, {sleep: 9s}]\n"
+	"    expect: {final: PROVISIONED}\n";
 
-enum scene { LIFE, LOST, CUT, FORCED, UNSIGNED, WRONG_SMS, SCENES };
+enum scene { LIFE, LOST, CUT, FORCED, UNSIGNED, WRONG_SMS, SLOW, SCENES };
 
 /* In the n-th line that has `mark`, `old` becomes `now` (NULL: the line goes). */
 static const struct row {
@@ -75,6 +82,7 @@ static const struct row {
 	{"forced and dropped replies", FORCED, NULL, 0, NULL, NULL, {NULL}},
 	{"refused", UNSIGNED, NULL, 0, NULL, NULL, {NULL}},
 	{"SMS that are not for it", WRONG_SMS, NULL, 0, NULL, NULL, {NULL}},
+	{"the next measure is due before the last is answered", SLOW, NULL, 0, NULL, NULL, {NULL}},
 
 	{"another state", LOST, "AC.code_wait", 1, "\"to\":\"NOT_PROVISIONED\"", "\"to\":\"IDLE\"",
 	 {"o/lost: A[1]: different at +3.", "input     its deadline came", "recorded  +3.", "to=IDLE"}},
