@@ -70,7 +70,11 @@ static void sms(const struct journal_event *ev, struct buf *out)
 		     {J_SMS_FAILED, "could not be sent"},	{J_SMS_UNKNOWN, "may have been sent"}};
 	char id[9];
 
-	buf_printf(out, "SMS %s ", short_id(journal_text(ev, JF_ID), id));
+	/* a modem knows no id, only what it carries */
+	if (*journal_text(ev, JF_ID))
+		buf_printf(out, "SMS %s ", short_id(journal_text(ev, JF_ID), id));
+	else
+		buf_printf(out, "SMS with code %s ", short_id(journal_text(ev, JF_CODE_FP), id));
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (words[i].kind == ev->kind)
 			buf_puts(out, words[i].text);
@@ -137,11 +141,11 @@ static void words(const struct journal_event *ev, struct buf *out)
 	case J_CODE_ISSUED:
 	case J_CODE_USED:
 	case J_CODE_VOID:
-		buf_printf(out, "code %s %s %s", short_id(journal_text(ev, JF_CODE_FP), id),
+		buf_printf(out, "code %s %s%s%s", short_id(journal_text(ev, JF_CODE_FP), id),
 			   ev->kind == J_CODE_ISSUED ? "issued" :
 			   ev->kind == J_CODE_USED   ? "used" :
 						       "void",
-			   journal_text(ev, JF_WHY));
+			   *journal_text(ev, JF_WHY) ? ": " : "", journal_text(ev, JF_WHY));
 		break;
 	case J_FAULT_FIRED:
 		buf_printf(out, "FAULT %s at %s", journal_text(ev, JF_NAME), journal_text(ev, JF_WHY));

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """What was recorded, once more: from its seed, told, tampered with."""
 import json
+import os
 import shutil
 import signal
 import subprocess
 import threading
+import time
 
-from rig import QUICRIG, check, done, expect, run, scenario, work
+from rig import QUICRIG, check, children, done, expect, run, scenario, work
 
 OUT = work / "out" / "latest"
 LOST = scenario("lost.yaml", """version: 1
@@ -145,6 +147,35 @@ check("what never arrived is lost, whoever lost it", "SMS no. 1 never arrived" i
 expect("what the language cannot say", run("replay", "--lift", tame), 2, "the language cannot say this plan's 'moon'")
 expect("nothing to lift", run("replay", "--lift", OUT / "replay" / "lost"), 2, "recorded on the virtual rig: there is nothing to lift")
 expect("one mode at a time", run("replay", "--lift", "--offline", LIVE_OUT), 2, "one of --offline, --lift and --against at a time")
+
+# what nobody asked for: the server dies in the middle of a run
+CRASH = scenario("crash.yaml", """version: 1
+suite: live
+scenarios:
+  - name: crash
+    timeout: 9s
+    settings: {publish_interval: 1s, request_timeout: 1s}
+    devices: {count: 2}
+    steps: [{wait: PROVISIONED}, {sleep: 4s}]
+    expect:
+      final: REFRESHING
+""")
+p = subprocess.Popen([QUICRIG, "run", "--rig", "loopback", "--out", "crash", str(CRASH)], cwd=work, text=True,
+                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+server, end = [], time.monotonic() + 20
+while not server and time.monotonic() < end:
+    time.sleep(0.05)
+    server = [pid for pid, args in children().items() if " serve --listen" in args]
+time.sleep(2.5)
+os.kill(server[0], signal.SIGKILL)
+got = (p.wait(timeout=30), p.stdout.read())
+expect("a server that dies fails the run", got, 1, "the server is down at the end: signal 9")
+DIED = work / "crash" / "latest" / "live" / "crash"
+expect("its end is lifted, too", run("replay", "--lift", DIED), 0, "0 faults of its own, 1 added", "it fails alike")
+text = (DIED / "lifted.yaml").read_text()
+check("as a kill at its time", "# the server went down by itself (signal 9)\n" in text and
+      ", who: server, do: kill}\n" in text and "      - {at: " in text, text)
+expect("told of a device on modems", run("replay", DIED, "--device", "A[1]"), 0, "SMS with code ", "server.state down signal 9")
 
 # ---- against: the same asked again of a live server, with fresh codes ----
 SERVED = scenario("served.yaml", """version: 1
