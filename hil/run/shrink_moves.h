@@ -10,12 +10,13 @@
 
 /* X(NAME): in the order in which they are tried, what saves most first */
 #define SHRINK_TABLE(X)                                                                                        \
+	X(COARSE)     /* all times a hundredth, no faults, no steps: days become minutes */                    \
+	X(GROUPS)     /* fewer groups, with all that names them */                                             \
+	X(DEVICES)    /* fewer devices, of all groups and of each */                                           \
+	X(SEEDS)      /* a few devices under other seeds, where fewer would not do */                          \
 	X(LABELS)     /* a name of its own; no tags, no xfail */                                               \
 	X(EXPECT)     /* fewer expectations */                                                                 \
 	X(THRESHOLDS) /* fewer thresholds */                                                                   \
-	X(DEVICES)    /* fewer devices, of all groups and of each */                                           \
-	X(SEEDS)      /* a few devices under other seeds, where fewer would not do */                          \
-	X(GROUPS)     /* fewer groups, with all that names them */                                             \
 	X(FAULTS)     /* fewer faults */                                                                       \
 	X(STEPS)      /* fewer steps */                                                                        \
 	X(NETWORK)    /* none, fewer words of it, or one reply or datagram lost instead */                     \
@@ -44,6 +45,7 @@ json_int_t shrink_devices(json_t *plan);
 json_t *shrink_copy(json_t *list, json_t *plan);
 /* Calls `each` with every object of faults, steps and expectations that can have a `who`. */
 void shrink_each_who(json_t *plan, void (*each)(void *ctx, json_t *holder), void *ctx);
+void shrink_coarse(json_t *list, json_t *plan, const struct shrink_limits *l);
 void shrink_details(json_t *list, json_t *plan);
 void shrink_times(json_t *list, json_t *plan, const struct shrink_limits *l);
 void shrink_network(json_t *list, json_t *plan);

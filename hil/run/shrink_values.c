@@ -5,6 +5,9 @@
 
 #include "core/settings.h"
 
+#define MS ((json_int_t)NS_PER_MS)
+#define S  ((json_int_t)NS_PER_S)
+
 #define NTH_MAX 8 /* datagrams of a link: a handshake and a request */
 
 /* ---- network ---- */
@@ -109,6 +112,14 @@ void shrink_details(json_t *out, json_t *plan)
 		for (size_t k = 0; k < sizeof(words) / sizeof(words[0]); k++)
 			if (json_object_get(fault, words[k]) && !(json_object_get(fault, "every_ns") && words[k][0] == 't'))
 				json_object_del(fault_copy(out, plan, i), words[k]);
+		if (json_object_get(fault, "every_ns")) {
+			/* once, and when */
+			json_t *once = fault_copy(out, plan, i);
+
+			json_object_set(once, "at_ns", json_object_get(once, "every_ns"));
+			json_object_del(once, "every_ns");
+			json_object_del(once, "times");
+		}
 		if (json_object_size(match) > 1)
 			json_object_foreach(match, key, v) {
 				json_object_del(json_object_get(fault_copy(out, plan, i), "match"), key);
@@ -116,10 +127,78 @@ void shrink_details(json_t *out, json_t *plan)
 	}
 }
 
+/* ---- all times at once ---- */
+
+/* A wait without a limit of its own has the scenario's. */
+static void end_at(json_t *plan, json_int_t before, json_int_t t)
+{
+	size_t i;
+	json_t *step;
+
+	json_object_set_new(plan, "timeout_ns", json_integer(t));
+	json_array_foreach(json_object_get(plan, "steps"), i, step) {
+		if (json_integer_value(json_object_get(step, "within_ns")) == before)
+			json_object_set_new(step, "within_ns", json_integer(t));
+	}
+}
+
+static json_int_t part_of(json_t *object, const char *key, json_int_t divisor)
+{
+	json_int_t before = json_integer_value(json_object_get(object, key)), t = before / divisor, saved;
+
+	if (before <= S)
+		return 0;
+	t = t > S ? t / S * S : S;
+	saved = before - t;
+	json_object_set_new(object, key, json_integer(t));
+	return saved;
+}
+
+static void compress(json_t *plan, json_int_t divisor)
+{
+	static const char *const keys[] = {"at_ns", "every_ns", "from_ns", "until_ns"};
+	json_int_t saved = 0, timeout = json_integer_value(json_object_get(plan, "timeout_ns"));
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(json_object_get(plan, "steps"), i, one) {
+		saved += part_of(one, "for_ns", divisor);
+	}
+	json_array_foreach(json_object_get(plan, "faults"), i, one) {
+		for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++)
+			part_of(one, keys[k], divisor);
+	}
+	if (saved)
+		end_at(plan, timeout, timeout - saved);
+}
+
+static void without_steps(json_t *plan)
+{
+	compress(plan, INT64_MAX); /* its sleeps leave the timeout */
+	json_array_clear(json_object_get(plan, "steps"));
+}
+
+/* The few moves that make every later one cheap, the cheapest first. */
+void shrink_coarse(json_t *out, json_t *plan, const struct shrink_limits *l)
+{
+	static const json_int_t divisors[] = {100, 10, 3};
+	json_t *bare = json_deep_copy(plan);
+
+	json_array_clear(json_object_get(bare, "faults"));
+	if (!l->counts) {
+		without_steps(shrink_copy(out, bare));
+		for (size_t k = 0; k < sizeof(divisors) / sizeof(divisors[0]); k++) {
+			compress(shrink_copy(out, bare), divisors[k]);
+			compress(shrink_copy(out, plan), divisors[k]);
+		}
+		json_array_clear(json_object_get(shrink_copy(out, plan), "steps"));
+	}
+	shrink_copy(out, bare);
+	json_decref(bare);
+}
+
 /* ---- times ---- */
 
-#define MS ((json_int_t)NS_PER_MS)
-#define S ((json_int_t)NS_PER_S)
 static const json_int_t nice[] = {MS,	 10 * MS, 100 * MS, 500 * MS, S,       2 * S,	 5 * S,	   10 * S,     20 * S,
 				  30 * S, 60 * S, 120 * S,  300 * S,  600 * S, 1800 * S, 3600 * S, 6 * 3600 * S, 86400 * S};
 #define NICE (sizeof(nice) / sizeof(nice[0]))
@@ -147,6 +226,12 @@ static void shorter(const struct spot *s)
 	json_int_t now = json_integer_value(json_object_get(at_spot(s, s->plan), s->key)), last = -1;
 	size_t below = 0;
 
+	if (strcmp(s->key, "off_ns") == 0 || strcmp(s->key, "after_ns") == 0) {
+		/* a second is what is meant where nothing is said */
+		if (now != S)
+			json_object_set_new(at_spot(s, shrink_copy(s->out, s->plan)), s->key, json_integer(S));
+		return;
+	}
 	while (below < NICE && nice[below] < now)
 		below++;
 	if (now < MS || !below)
@@ -177,19 +262,6 @@ static void shorter_in(struct spot s)
 			continue;
 		s.key = key;
 		shorter(&s);
-	}
-}
-
-/* A wait without a limit of its own has the scenario's. */
-static void end_at(json_t *plan, json_int_t before, json_int_t t)
-{
-	size_t i;
-	json_t *step;
-
-	json_object_set_new(plan, "timeout_ns", json_integer(t));
-	json_array_foreach(json_object_get(plan, "steps"), i, step) {
-		if (json_integer_value(json_object_get(step, "within_ns")) == before)
-			json_object_set_new(step, "within_ns", json_integer(t));
 	}
 }
 

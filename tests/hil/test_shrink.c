@@ -178,7 +178,7 @@ START_TEST(test_to_what_matters)
 
 	written_as(best, HEAD "    devices: {count: 2}\n"
 			      "    faults:\n      - {on: server.reply, do: drop_reply}\n"
-			      "    steps:\n      - {sleep: 5s}\n"
+			      "    steps:\n      - {sleep: 3s}\n"
 			      "    expect:\n      final: PROVISIONED\n");
 	ck_assert_uint_lt(trials, 400);
 	json_decref(best);
