@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hil/run/recording.h"
 #include "hil/run/rss.h"
 #include "reports/console.h"
 
@@ -103,28 +104,26 @@ static int write_text(const char *dir, const char *name, const char *text)
 	return fclose(f) || bad ? -1 : 0;
 }
 
-static int write_tape(const char *dir, const struct tape *tape)
-{
-	char path[PATH_MAX];
-	FILE *f;
-	int bad;
-
-	if (snprintf(path, sizeof(path), "%s/journal.jsonl", dir) >= (int)sizeof(path) ||
-	    !(f = fopen(path, "we")))
-		return -1;
-	bad = tape_write(tape, f);
-	return fclose(f) || bad ? -1 : 0;
-}
-
+/* What `quicrig replay` reads, and the scenario for people. */
 void soak_record(struct soak *s, struct soak_finding *f, const char *text, const struct trial *t)
 {
-	char dir[PATH_MAX], path[PATH_MAX];
+	struct recording rec = {.plan = t->plan,
+				.tape = t->tape,
+				.rig = (char *)"virtual",
+				.build = (char *)recording_build(true),
+				.harness = t->hash[0] ? NULL : t->result->reason,
+				.verdict = t->result->verdict,
+				.virtual_time = true};
+	struct err e = {0};
+	char dir[PATH_MAX];
 
 	if (snprintf(dir, sizeof(dir), "%s/%s", s->dir, f->signature.id) >= (int)sizeof(dir) ||
-	    snprintf(path, sizeof(path), "%s/plan.json", dir) >= (int)sizeof(path) ||
-	    (mkdir(dir, 0755) && errno != EEXIST) || write_text(dir, "scenario.yaml", text) ||
-	    json_dump_file(t->plan, path, JSON_INDENT(2)) || (t->tape && write_tape(dir, t->tape))) {
+	    (mkdir(dir, 0755) && errno != EEXIST) || write_text(dir, "scenario.yaml", text)) {
 		snprintf(s->error, sizeof(s->error), "cannot write %.300s: %s", dir, strerror(errno));
+		return;
+	}
+	if (recording_write(dir, &rec, &e)) {
+		snprintf(s->error, sizeof(s->error), "%.399s", e.text);
 		return;
 	}
 	snprintf(f->folder, sizeof(f->folder), "%s", dir);
