@@ -21,7 +21,7 @@ static const char help[] =
 	"judged by the oracle all the time. REGRESSIONS (scenario files or folders) are run\n"
 	"first: those without an xfail must pass; one with an xfail is a known failure until\n"
 	"its day, and is called fixed when it passes. Each new kind of failure is left as a\n"
-	"folder for 'quicrig replay', in out/soak-latest/.\n"
+	"folder for 'quicrig replay' with a small scenario in it, in out/soak-latest/.\n"
 	"\n"
 	"  --for TIME        simulated time of each seed (default 24h)\n"
 	"  --devices N       of each fleet (default 100)\n"
@@ -29,6 +29,7 @@ static const char help[] =
 	"  --seed SEED       the first; the others follow from it (default: by the clock)\n"
 	"  -j, --jobs N      seeds at once (default 2)\n"
 	"  --wall TIME       limit of real time for the whole; what was done is reported\n"
+	"  --shrink TIME     real time to make each new failure small (default 1m; 0s: do not)\n"
 	"  --out DIR         where soaks are kept (default: out)\n"
 	"  --print SEED      print that seed's scenario file and do nothing else\n"
 	"\n"
@@ -98,6 +99,12 @@ static int take(struct choice *c, int opt, const char *arg)
 			return bad("--wall is a time such as 2h, not '%s'", arg);
 		c->o.wall_s = (double)t / 1e9;
 		return -1;
+	case 'S':
+		if (duration_parse(arg, &t))
+			return bad("--shrink is a time such as 1m, not '%s'", arg);
+		c->o.shrink = t > 0;
+		c->o.shrink_s = (double)t / 1e9;
+		return -1;
 	case 'o':
 		c->o.out = arg;
 		return -1;
@@ -116,6 +123,7 @@ static int read_options(int argc, char **argv, struct choice *c)
 		{"for", required_argument, NULL, 'f'},	 {"devices", required_argument, NULL, 'd'},
 		{"seeds", required_argument, NULL, 'n'}, {"seed", required_argument, NULL, 's'},
 		{"jobs", required_argument, NULL, 'j'},	 {"wall", required_argument, NULL, 'w'},
+		{"shrink", required_argument, NULL, 'S'},
 		{"out", required_argument, NULL, 'o'},	 {"print", required_argument, NULL, 'p'},
 		{"help", no_argument, NULL, 'h'},	 {NULL, 0, NULL, 0}};
 	int opt, code;
@@ -164,6 +172,8 @@ int soak_main(int argc, char **argv)
 				 .seeds = 20,
 				 .devices = 100,
 				 .length = 24 * 3600 * NS_PER_S,
+				 .shrink = true,
+				 .shrink_s = 60,
 				 .out = "out"}};
 	struct plans plans = {0};
 	int code = read_options(argc, argv, &c);

@@ -331,6 +331,8 @@ int soak_run(const struct soak_options *o)
 	if (rv && !s->cut)
 		snprintf(s->error, sizeof(s->error), "%.*s", (int)sizeof(s->error) - 1, e.text);
 	soak_progress(s, true);
+	if (o->shrink)
+		soak_shrink(s);
 	e = (struct err){0};
 	rv = soak_report(s, &e);
 	code = exit_of(s);

@@ -55,6 +55,8 @@ void soak_progress(struct soak *s, bool last);
 void soak_record(struct soak *s, struct soak_finding *f, const char *text, const struct trial *t);
 /* Console, soak.json, summary.md, out/soak-latest. 0 or ERR_IO. */
 int soak_report(struct soak *s, struct err *e);
+/* soak_shrink.c: new failures that have a folder. Sets f->shrunk, or f->note. */
+void soak_shrink(struct soak *s);
 const char *soak_status_name(enum soak_status status);
 
 #endif
