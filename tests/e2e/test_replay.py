@@ -182,9 +182,9 @@ SERVED = scenario("served.yaml", """version: 1
 suite: served
 scenarios:
   - name: life
-    settings: {access_ttl: 3s, publish_interval: 2s}
+    settings: {access_ttl: 5s, publish_interval: 3s}
     devices: {count: 1}
-    steps: [{wait: PROVISIONED}, {sleep: 5s}]
+    steps: [{wait: PROVISIONED}, {sleep: 7s}]
     expect: {path: [..., PROVISIONED, REFRESHING, PROVISIONED, ...]}
   - name: wrong-code
     devices: {count: 1}
@@ -258,8 +258,8 @@ class Server:
         check("the server ends well", self.p.wait(timeout=10) == 0, self.p.returncode)
 
 
-# whole seconds: issued at x.9 or at x.0, the second measure is in time and the third is not
-s = Server(SCENES / "life", "--set", "access_ttl=3s")
+# lives are whole seconds: whenever it is issued, the measure 3 s on is in time and the one 6 s on is not
+s = Server(SCENES / "life", "--set", "access_ttl=5s")
 expect("against: alike, at its pace", s.ask(), 0, "registerDevice  recorded 200, now 200", "refreshToken    recorded 200, now 200",
        "publishMeasure  recorded 401, now 401", "served/life: A[1] against localhost:", "alike, ")
 expect("against: ten times as fast no token expires", s.ask("--speed", "10"), 1, "publishMeasure  recorded 401, now 200  DIFFERENT",
