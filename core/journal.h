@@ -94,7 +94,7 @@
 	X(SMS_FAILED, "sms.failed", "id code_fp to_fp cms modem why")                                          \
 	X(SMS_UNKNOWN, "sms.unknown", "id code_fp to_fp modem why")                                            \
 	X(FAULT_ARMED, "fault.armed", "name")                                                                  \
-	X(FAULT_FIRED, "fault.fired", "name why")                                                              \
+	X(FAULT_FIRED, "fault.fired", "name why") /* why: the event that it fired on; time */                  \
 	X(HANDSHAKE_DONE, "handshake.done", "")                                                                \
 	X(HANDSHAKE_FAILED, "handshake.failed", "why error")                                                   \
 	X(CONN_OPEN, "conn.open", "id")                                                                        \

@@ -66,7 +66,8 @@ static const char *fault_within(const struct tape *t, size_t from, size_t to, co
 		const struct journal_event *ev = tape_at(t, k);
 
 		if (ev->kind == J_FAULT_FIRED && (!ev->dev || same(ev->dev, uuid)) &&
-		    strncmp(journal_text(ev, JF_WHY), "sms.", 4) != 0 && (k <= to || ev->t == tape_at(t, to)->t))
+		    strncmp(journal_text(ev, JF_WHY), "sms.", 4) != 0 &&
+		    strcmp(journal_text(ev, JF_WHY), "time") != 0 && (k <= to || ev->t == tape_at(t, to)->t))
 			return journal_text(ev, JF_NAME);
 	}
 	return NULL;

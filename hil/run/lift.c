@@ -259,7 +259,8 @@ static bool explained(const struct lift *l, size_t i, time_ns until)
 	const struct journal_event *asked = tape_at(l->r->tape, i), *ev;
 
 	for (size_t k = i; k < tape_count(l->r->tape) && (ev = tape_at(l->r->tape, k))->t <= until; k++)
-		if (ev->kind == J_FAULT_FIRED && (!ev->dev || lift_same(ev->dev, asked->dev)))
+		if (ev->kind == J_FAULT_FIRED && (!ev->dev || lift_same(ev->dev, asked->dev)) &&
+		    strcmp(journal_text(ev, JF_WHY), "time") != 0)
 			return true;
 	return false;
 }

@@ -436,6 +436,8 @@ enum plan_end plan_expire(struct plan *p, const struct instant *at)
 		return p->end;
 	arrive_due(p, at);
 	while (plan_later_due(p, at->now, &l)) {
+		if (l.fault)
+			plan_timed_fired(p, at, l.fault);
 		plan_act(p, at, l.what, l.args, l.who, l.index);
 		p->last_change = at->now;
 		if (l.every && --l.times > 0) {

@@ -198,7 +198,8 @@ void plan_arm_timed(struct plan *p, const struct instant *at)
 				       .args = json_object_get(fault, "args"),
 				       .who = json_object_get(fault, "who"),
 				       .every = (time_ns)json_integer_value(every),
-				       .times = times ? json_integer_value(times) : INT64_MAX};
+				       .times = times ? json_integer_value(times) : INT64_MAX,
+				       .fault = fault};
 
 		if (json_object_get(fault, "on"))
 			continue;
@@ -209,10 +210,32 @@ void plan_arm_timed(struct plan *p, const struct instant *at)
 
 /* ---- what follows a fault that fired ---- */
 
+static void follow_then(struct plan *p, const struct instant *at, json_t *fault, int index)
+{
+	json_t *then = json_object_get(fault, "then");
+	struct plan_later l = {.who = json_object_get(fault, "who"), .index = index};
+
+	if (!then)
+		return;
+	l.at = at->now + (time_ns)json_integer_value(json_object_get(then, "after_ns"));
+	l.what = json_string_value(json_object_get(then, "do"));
+	l.args = json_object_get(then, "args");
+	plan_later_add(p, &l);
+}
+
+void plan_timed_fired(struct plan *p, const struct instant *at, json_t *fault)
+{
+	char full[256];
+
+	fault_full_name(p, json_string_value(json_object_get(fault, "name")), full, sizeof(full));
+	JOURNAL(p->journal, at->now, "runner", NULL, NULL, NULL, J_FAULT_FIRED, JS(NAME, full), JS(WHY, "time"));
+	follow_then(p, at, fault, -1);
+}
+
 static void follow(struct plan *p, const struct instant *at, json_t *fault, int index)
 {
 	const char *what = json_string_value(json_object_get(fault, "do"));
-	json_t *then = json_object_get(fault, "then"), *args = json_object_get(fault, "args");
+	json_t *args = json_object_get(fault, "args");
 	struct plan_later l = {.at = at->now, .who = json_object_get(fault, "who"), .index = index};
 	enum plan_net_do net;
 
@@ -231,12 +254,7 @@ static void follow(struct plan *p, const struct instant *at, json_t *fault, int 
 		l.at += (time_ns)json_integer_value(json_object_get(args, "after_ns"));
 		plan_later_add(p, &l);
 	}
-	if (!then)
-		return;
-	l.at = at->now + (time_ns)json_integer_value(json_object_get(then, "after_ns"));
-	l.what = json_string_value(json_object_get(then, "do"));
-	l.args = json_object_get(then, "args");
-	plan_later_add(p, &l);
+	follow_then(p, at, fault, index);
 }
 
 static void fired(json_t *fault)
@@ -273,6 +291,8 @@ void plan_fault_fired(struct plan *p, const struct instant *at, const char *name
 	{
 		fault_full_name(p, json_string_value(json_object_get(fault, "name")), full, sizeof(full));
 		if (strcmp(full, name) == 0) {
+			if (!json_object_get(fault, "on"))
+				return; /* a timed one: followed when it was due */
 			fired(fault);
 			p->death_told = p->death_told || kills(fault) ||
 					strcmp(json_string_value(json_object_get(fault, "do")), "stop") == 0;

@@ -18,6 +18,7 @@ struct plan_later {
 	int index;	  /* one device; −1: `who` says */
 	time_ns every;	  /* 0: once */
 	int64_t times;	  /* left, with `every` */
+	json_t *fault;	  /* borrowed; the timed fault that this is, NULL: none */
 };
 
 struct plan {
@@ -77,6 +78,8 @@ json_t *plan_uuids(struct plan *p, json_t *who);
 int plan_arm_faults(struct plan *p, const struct instant *at, struct err *e);
 /* The faults that have a time instead of an event. */
 void plan_arm_timed(struct plan *p, const struct instant *at);
+/* One of them is due: says so in the journal, and starts its `then`. */
+void plan_timed_fired(struct plan *p, const struct instant *at, json_t *fault);
 int plan_later_add(struct plan *p, const struct plan_later *l);
 bool plan_later_due(struct plan *p, time_ns now, struct plan_later *out);
 /* Is it one that befalls a link? Which: out. */

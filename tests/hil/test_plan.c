@@ -80,7 +80,21 @@ struct world {
 	struct log log;
 	json_t *json;
 	struct plan *plan;
+	struct journal *journal;
+	unsigned fired;
 };
+
+/* As the rigs have it: every fault.fired comes back to the plan. */
+static void heard(void *ctx, const struct journal_event *ev)
+{
+	struct world *w = ctx;
+	struct instant at = {.now = ev->t};
+
+	if (ev->kind != J_FAULT_FIRED)
+		return;
+	w->fired++;
+	plan_fault_fired(w->plan, &at, journal_text(ev, JF_NAME), ev->dev);
+}
 
 static void open_plan(struct world *w, const char *rest)
 {
@@ -96,7 +110,10 @@ static void open_plan(struct world *w, const char *rest)
 		 rest);
 	w->json = json_loads(text, 0, NULL);
 	ck_assert_ptr_nonnull(w->json);
-	w->plan = plan_new(w->json, &rig, NULL, &e);
+	w->journal = journal_new(NULL, NULL);
+	ck_assert_ptr_nonnull(w->journal);
+	journal_set_reader(w->journal, heard, w);
+	w->plan = plan_new(w->json, &rig, w->journal, &e);
 	ck_assert_msg(w->plan != NULL, "%s", e.text);
 	w->log.plan = w->plan;
 	ck_assert_int_eq(plan_arm(w->plan, &t0, &e), 0);
@@ -106,6 +123,7 @@ static void open_plan(struct world *w, const char *rest)
 static void close_plan(struct world *w)
 {
 	plan_free(w->plan);
+	journal_free(w->journal);
 	json_decref(w->json);
 }
 
@@ -264,6 +282,33 @@ START_TEST(faults_go_to_their_rooms_and_are_followed)
 END_TEST
 
 /* A new server process knows of no fault; what is spent stays spent. */
+/* Told in the journal as those at an event are, and followed: once a time. */
+START_TEST(timed_faults_fire_and_are_followed)
+{
+	struct world w;
+
+	open_plan(&w, "\"groups\":[{\"name\":\"A\",\"count\":2}],\"faults\":["
+		      "{\"name\":\"f1\",\"at_ns\":1000000000,\"do\":\"power_cut\",\"args\":{},"
+		      "\"who\":{\"group\":\"A\",\"index\":2},\"then\":{\"after_ns\":500000000,\"do\":\"power_on\",\"args\":{}}},"
+		      "{\"name\":\"f2\",\"every_ns\":3000000000,\"times\":2,\"do\":\"kill\",\"args\":{},"
+		      "\"then\":{\"after_ns\":1000000000,\"do\":\"start\",\"args\":{}}}]");
+	tick(&w, 0);
+	w.log.text[0] = '\0';
+	tick(&w, 1);
+	ck_assert_str_eq(w.log.text, "off1 ");
+	tick(&w, 1.5);
+	ck_assert_str_eq(w.log.text, "off1 on1 ");
+	tick(&w, 3);
+	tick(&w, 4);
+	tick(&w, 6);
+	tick(&w, 7);
+	tick(&w, 20);
+	ck_assert_str_eq(w.log.text, "off1 on1 kill0 start0 kill0 start0 ");
+	ck_assert_uint_eq(w.fired, 3);
+	close_plan(&w);
+}
+END_TEST
+
 START_TEST(server_faults_outlive_the_server)
 {
 	struct world w;
@@ -447,6 +492,7 @@ int main(void)
 	tcase_add_test(t, steps_walk_and_wait);
 	tcase_add_test(t, a_wait_that_times_out_fails);
 	tcase_add_test(t, faults_go_to_their_rooms_and_are_followed);
+	tcase_add_test(t, timed_faults_fire_and_are_followed);
 	tcase_add_test(t, server_faults_outlive_the_server);
 	tcase_add_test(t, a_death_that_nobody_told_of_is_followed);
 	tcase_add_test(t, a_death_is_laid_to_the_fault_that_told);
