@@ -101,18 +101,23 @@ int place_parse(json_t *j, struct place *out)
 	return text_set(&out->file, file ? file : "");
 }
 
-static struct range read_range(json_t *j, int64_t least)
+/* A range without a bound holds whatever was counted, so none is taken. */
+static int read_range(json_t *j, struct range *r, struct err *e)
 {
 	json_t *min = json_object_get(j, "min"), *max = json_object_get(j, "max");
-	struct range r = {least, INT64_MAX};
 
-	if (min)
-		r.min = json_integer_value(min);
-	else if (max)
-		r.min = INT64_MIN;
-	if (max)
-		r.max = json_integer_value(max);
-	return r;
+	if ((!min && !max) || (min && !json_is_integer(min)) || (max && !json_is_integer(max)))
+		return err_set(e, ERR_PARSE, "a range without a bound, or with one that is no whole number");
+	r->min = min ? json_integer_value(min) : INT64_MIN;
+	r->max = max ? json_integer_value(max) : INT64_MAX;
+	return 0;
+}
+
+/* How often an event or a path is wanted: once at least where nothing is said. */
+static int read_count(json_t *j, struct range *r, struct err *e)
+{
+	*r = (struct range){1, INT64_MAX};
+	return j ? read_range(j, r, e) : 0;
 }
 
 /* X("what" of a count, event, fields that must match) */
@@ -163,8 +168,9 @@ static int read_path(struct expects *all, struct expect *x, json_t *j, struct er
 	const char *how = json_string_value(json_object_get(j, "how"));
 
 	x->how = !how || strcmp(how, "all") == 0 ? PATH_ALL : strcmp(how, "any") == 0 ? PATH_ANY : PATH_COUNT;
-	x->range = read_range(json_object_get(j, "count"), 1);
 	x->path_index = (unsigned)all->paths++;
+	if (read_count(json_object_get(j, "count"), &x->range, e))
+		return ERR_PARSE;
 	return read_pattern(json_object_get(j, "states"), &x->pattern, e);
 }
 
@@ -177,7 +183,8 @@ static int read_seen(struct expect *x, json_t *j, struct err *e)
 		return err_set(e, ERR_PARSE, "seen: unknown event '%s'", event ? event : "");
 	x->event = (enum journal_kind)kind;
 	x->match = json_incref(json_object_get(j, "match"));
-	x->range = read_range(json_object_get(j, "count"), 1);
+	if (read_count(json_object_get(j, "count"), &x->range, e))
+		return ERR_PARSE;
 	x->has_within = json_object_get(j, "within_ns") != NULL;
 	x->ns = (time_ns)json_integer_value(json_object_get(j, "within_ns"));
 	return text_set(&x->what, event);
@@ -206,8 +213,8 @@ static int read_one(struct expects *all, struct expect *x, json_t *j, struct err
 	case EXPECT_NEVER:
 		return read_state(x, j, e);
 	case EXPECT_COUNTS:
-		x->range = read_range(json_object_get(j, "range"), INT64_MIN);
-		rv = read_what(x, what ? what : "", e);
+		rv = read_range(json_object_get(j, "range"), &x->range, e);
+		rv = rv ? rv : read_what(x, what ? what : "", e);
 		return rv ? rv : text_set(&x->what, what);
 	case EXPECT_SEEN:
 		return read_seen(x, j, e);
@@ -228,6 +235,11 @@ static double read_op(const char *op)
 	return -3;
 }
 
+static bool is_sign(const char *cmp)
+{
+	return strcmp(cmp, "<") == 0 || strcmp(cmp, "<=") == 0 || strcmp(cmp, ">") == 0 || strcmp(cmp, ">=") == 0;
+}
+
 static int read_threshold(struct threshold *t, json_t *j, struct err *e)
 {
 	const char *metric = json_string_value(json_object_get(j, "metric"));
@@ -235,9 +247,8 @@ static int read_threshold(struct threshold *t, json_t *j, struct err *e)
 	const char *cmp = json_string_value(json_object_get(j, "cmp"));
 	char value[40];
 
-	if (!metric || !op || !cmp || strlen(cmp) >= sizeof(t->cmp) ||
-	    !json_is_number(json_object_get(j, "value")))
-		return err_set(e, ERR_PARSE, "thresholds: metric, op, cmp or value missing");
+	if (!metric || !op || !cmp || !is_sign(cmp) || !json_is_number(json_object_get(j, "value")))
+		return err_set(e, ERR_PARSE, "thresholds: metric, op, cmp or value missing or wrong");
 	snprintf(t->cmp, sizeof(t->cmp), "%s", cmp);
 	t->metric = metric_by_name(metric);
 	t->q = read_op(op);

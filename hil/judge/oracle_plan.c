@@ -76,7 +76,8 @@ static int read_fault(struct oracle *o, json_t *j, struct plan_fault *f, struct 
 	if (text_set(&f->name, text_of(j, "name")) || text_set(&f->what, text_of(j, "do")) ||
 	    place_parse(json_object_get(j, "source"), &f->at))
 		return err_set(e, ERR_NOMEM, "out of memory");
-	f->optional = json_object_get(j, "chance") || json_object_get(j, "times");
+	/* `times` of an event is a most; of a clock it is a promise */
+	f->optional = json_object_get(j, "chance") || (json_object_get(j, "times") && json_object_get(j, "on"));
 	note_server(o, j);
 	note_server(o, json_object_get(j, "then"));
 	return who_from_plan(json_object_get(j, "who"), &f->who, e);
@@ -224,10 +225,7 @@ void oracle_plan_fault(struct oracle *o, const struct journal_event *ev)
 	for (size_t i = 0; i < o->faults_n; i++) {
 		if (!is_name(name, o->faults[i].name))
 			continue;
-		if (ev->kind == J_FAULT_ARMED)
-			o->faults[i].armed = true;
-		else
-			o->faults[i].fired++;
+		o->faults[i].fired += ev->kind == J_FAULT_FIRED;
 	}
 }
 
@@ -250,8 +248,6 @@ int oracle_plan_finish(struct oracle *o)
 		struct check_result *c;
 		char text[160];
 
-		if (!f->armed && !f->fired)
-			continue;
 		if (!f->fired && (f->optional || o->step_failed)) {
 			if (scenario_note(&o->work, "fault %s (%s) never fired", f->name, f->what))
 				return ERR_NOMEM;

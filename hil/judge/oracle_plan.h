@@ -13,7 +13,7 @@ void oracle_plan_step(struct oracle *o, const struct journal_event *ev);
 void oracle_plan_fault(struct oracle *o, const struct journal_event *ev);
 /* "step 2 of 3 (wait …) never ended"; NULL where all did. Good until the next call. */
 const char *oracle_plan_unfinished(struct oracle *o);
-/* Adds a check an armed fault. 0 or ERR_NOMEM. */
+/* Adds a check a fault of the plan. 0 or ERR_NOMEM. */
 int oracle_plan_finish(struct oracle *o);
 
 /* "10 s", "250 ms", "1 h 30 min" into `out`; returns it. */

@@ -140,8 +140,7 @@ struct plan_fault {
 	char *name, *what;
 	struct place at;
 	struct who who;
-	bool optional; /* chance, times: need not fire */
-	bool armed;
+	bool optional; /* need not fire */
 	uint64_t fired;
 };
 

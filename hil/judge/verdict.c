@@ -53,7 +53,7 @@ static int decide_xfail(struct scenario_result *s, json_t *xfail, const char *to
 	const char *until = json_string_value(json_object_get(xfail, "until"));
 	char text[256];
 
-	if (today && until && strcmp(until, today) < 0) {
+	if (today && until && strcmp(until, today) <= 0) {
 		snprintf(text, sizeof(text), "xfail expired on %s: %s", until, why ? why : "");
 		if (s->verdict == VERDICT_PASS) {
 			s->verdict = VERDICT_XPASS;

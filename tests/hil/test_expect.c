@@ -218,12 +218,25 @@ static const struct {
 	 "0 runner scenario.start id=s/x\n0 runner fault.armed name=s/x:f1\n"
 	 "14 carrier fault.fired name=s/x:f1 why=sms.submitted\n",
 	 VERDICT_PASS, BLAME_NONE},
+	{"one that was never armed", "{\"id\": \"s/x\", " FAULTS("") "}", story_good, "row=OFF.on",
+	 "0 A[1] device.state from=OFF to=NOT_PROVISIONED row=OFF.on\n", VERDICT_FAIL, BLAME_UNKNOWN},
+	{"a time that never comes",
+	 "{\"id\": \"s/x\", \"faults\": [{\"name\": \"f1\", \"do\": \"power_cut\", \"at_ns\": 90000000000, " SRC "}]}",
+	 story_good, "why=settled", "5000 runner scenario.end why=timeout\n", VERDICT_FAIL, BLAME_UNKNOWN},
+	{"times that never come",
+	 "{\"id\": \"s/x\", \"faults\": [{\"name\": \"f1\", \"do\": \"power_cut\", \"every_ns\": 90000000000, "
+	 "\"times\": 2, " SRC "}]}",
+	 story_good, "why=settled", "5000 runner scenario.end why=timeout\n", VERDICT_FAIL, BLAME_UNKNOWN},
 	{"expected to fail", "{\"id\": \"s/x\", \"expect\": {\"never\": [{\"state\": \"IDLE\", " SRC
 			     "}]}, \"xfail\": {\"reason\": \"known\", \"until\": \"2026-12-31\"}}",
 	 refused, "row=OFF.on", "0 A[1] device.state from=OFF to=NOT_PROVISIONED row=OFF.on\n", VERDICT_XFAIL,
 	 BLAME_UNKNOWN},
 	{"expected to fail, until yesterday", "{\"id\": \"s/x\", \"expect\": {\"never\": [{\"state\": \"IDLE\", " SRC
 					      "}]}, \"xfail\": {\"reason\": \"known\", \"until\": \"2026-05-31\"}}",
+	 refused, "row=OFF.on", "0 A[1] device.state from=OFF to=NOT_PROVISIONED row=OFF.on\n", VERDICT_FAIL,
+	 BLAME_UNKNOWN},
+	{"expected to fail, until today", "{\"id\": \"s/x\", \"expect\": {\"never\": [{\"state\": \"IDLE\", " SRC
+					      "}]}, \"xfail\": {\"reason\": \"known\", \"until\": \"2026-06-01\"}}",
 	 refused, "row=OFF.on", "0 A[1] device.state from=OFF to=NOT_PROVISIONED row=OFF.on\n", VERDICT_FAIL,
 	 BLAME_UNKNOWN},
 	{"passes though it should fail", "{\"id\": \"s/x\", \"xfail\": {\"reason\": \"known\", \"until\": \"2026-12-31\"}}",
@@ -391,6 +404,11 @@ static const char *const bad[] = {
 	"{\"id\": \"s/x\", \"settings\": {\"cats\": 1}}",
 	"{\"id\": \"s/x\", \"steps\": [{\"do\": \"wait\", \"state\": \"DANCING\"}]}",
 	"{\"id\": \"s/x\", \"faults\": [{\"name\": \"f\", \"do\": \"lose\", \"who\": {}}]}",
+	"{\"id\": \"s/x\", \"expect\": {\"counts\": [{\"what\": \"sms.sent\"}]}}",
+	"{\"id\": \"s/x\", \"expect\": {\"counts\": [{\"what\": \"sms.sent\", \"range\": {}}]}}",
+	"{\"id\": \"s/x\", \"expect\": {\"counts\": [{\"what\": \"sms.sent\", \"range\": {\"min\": \"1\"}}]}}",
+	"{\"id\": \"s/x\", \"expect\": {\"seen\": [{\"event\": \"sms.lost\", \"count\": {\"max\": 0.5}}]}}",
+	"{\"id\": \"s/x\", \"thresholds\": [{\"metric\": \"sms_time\", \"op\": \"p99\", \"cmp\": \"!=\", \"value\": 1}]}",
 };
 
 START_TEST(a_bad_plan_is_refused)
