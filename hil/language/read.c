@@ -223,6 +223,10 @@ static json_t *read_range(struct reader *r, const struct yaml_node *n, const str
 		if (strncmp(n->text, signs[i].sign, len) != 0)
 			continue;
 		p += strspn(p, " ");
+		if (signs[i].min == 10 && !signs[i].max && whole(p, &v) && v == 0) {
+			diag_error(r->ds, r->src, n->at, NULL, "'%s' holds whatever is counted: '%s'", k->key, n->text);
+			return NULL;
+		}
 		if (whole(p, &v) && !(signs[i].max == 9 && v == 0))
 			return range_json(signs[i].min ? v + signs[i].min - 10 : -1,
 					  signs[i].max ? v + signs[i].max - 10 : -1);
@@ -375,6 +379,8 @@ static json_t *read_words(struct reader *r, const struct yaml_node *n, const str
 					   k->key);
 		read_append(r, list, word);
 	}
+	if (n->kind == YAML_KIND_LIST && !n->first && strcmp(k->key, "rigs") == 0)
+		diag_error(r->ds, r->src, n->at, NULL, "'rigs' is empty: it would never be run");
 	return list;
 }
 
@@ -412,11 +418,25 @@ static json_t *read_settings(struct reader *r, const struct yaml_node *n, const 
 	return out;
 }
 
+/* Texts are shown on terminals and in reports: no escapes. Line ends belong to an SMS, too. */
+static json_t *read_text(struct reader *r, const struct yaml_node *n, const struct vocab_key *k)
+{
+	for (const unsigned char *p = (const unsigned char *)n->text; *p; p++) {
+		bool c1 = p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0;
+
+		if ((*p >= 0x20 || *p == '\n') && *p != 0x7f && !c1)
+			continue;
+		diag_error(r->ds, r->src, n->at, NULL, "control character U+%04X in '%s'", c1 ? p[1] : p[0], k->key);
+		return NULL;
+	}
+	return json_string(n->text);
+}
+
 static json_t *read_scalar(struct reader *r, const struct yaml_node *n, const struct vocab_key *k)
 {
 	switch (k->type) {
 	case VOCAB_TEXT:
-		return json_string(n->text);
+		return read_text(r, n, k);
 	case VOCAB_NAME:
 		return read_name(r, n, k);
 	case VOCAB_WORD:

@@ -231,6 +231,8 @@ static void read_file(struct reader *r, const struct yaml_node *root, struct pla
 		json_decref(read_key(r, n, "file", "version"));
 	if ((n = yaml_get(root, "suite")))
 		suite = read_key(r, n, "file", "suite");
+	if (suite && vocab_has("report.json junit.xml summary.md index.html journal.jsonl", json_string_value(suite)))
+		diag_error(r->ds, r->src, n->at, NULL, "a suite cannot be called '%s', as a report is", json_string_value(suite));
 	stem(r->src->name, name, sizeof(name));
 	s.name = suite ? json_string_value(suite) : *name ? name : "scenarios";
 	n = yaml_get(root, "defaults");

@@ -98,6 +98,30 @@ static void check_code_wait(struct reader *r, const struct yaml_node *faults, js
 	}
 }
 
+/* A fault whose time is behind the end never comes. */
+static void check_fault_times(struct reader *r, const struct yaml_node *faults, json_t *plan)
+{
+	static const struct {
+		const char *key, *plan;
+	} when[] = {{"at", "at_ns"}, {"every", "every_ns"}, {"from", "from_ns"}};
+	const struct yaml_item *i = faults && faults->kind == YAML_KIND_LIST ? faults->first : NULL;
+	json_int_t timeout = ns_of(plan, "timeout_ns");
+	json_t *list = json_object_get(plan, "faults");
+	char a[40], b[40];
+
+	for (size_t n = 0; i; i = i->next, n++) {
+		json_t *fault = json_array_get(list, n);
+
+		for (size_t k = 0; k < sizeof(when) / sizeof(when[0]); k++) {
+			if (ns_of(fault, when[k].plan) < timeout)
+				continue;
+			diag_error(r->ds, r->src, yaml_get(i->value, when[k].key)->at, NULL,
+				   "'%s' %s is not before the scenario's timeout, %s: the fault never fires", when[k].key,
+				   seconds(ns_of(fault, when[k].plan), a, sizeof(a)), seconds(timeout, b, sizeof(b)));
+		}
+	}
+}
+
 void scenario_whole(struct reader *r, const struct yaml_node *node, json_t *plan)
 {
 	const struct yaml_node *at = yaml_get(node, "timeout");
@@ -109,4 +133,5 @@ void scenario_whole(struct reader *r, const struct yaml_node *node, json_t *plan
 	check_timeout(r, at, plan);
 	check_waits(r, yaml_get(node, "steps"), plan);
 	check_code_wait(r, yaml_get(node, "faults"), plan);
+	check_fault_times(r, yaml_get(node, "faults"), plan);
 }

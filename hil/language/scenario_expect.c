@@ -11,6 +11,25 @@
 #define CODE_MIN 100
 #define CODE_MAX 999
 
+/* An expectation that lists nothing would hold whatever happens. */
+static void says_nothing(struct reader *r, const struct yaml_node *at, const char *key)
+{
+	diag_error(r->ds, r->src, at->at, NULL, "'%s' is empty: nothing would be checked", key);
+}
+
+/* Expectations are about devices that the journal names: which ones a share picked, it does not. */
+static bool judgeable(struct reader *r, const struct yaml_node *node, json_t *who)
+{
+	if (!who_is_devices(who))
+		diag_error(r->ds, r->src, node->at, NULL, "expectations are about devices, not '%s'", node->text);
+	else if (json_object_get(who, "ratio"))
+		diag_error(r->ds, r->src, node->at, "a group, \"A[3]\", others or all",
+			   "which devices '%s' picks is not in the journal: no expectation can be about them", node->text);
+	else
+		return true;
+	return false;
+}
+
 static void set_who(struct reader *r, json_t *part, json_t *who)
 {
 	if (who && !json_is_true(json_object_get(who, "all")))
@@ -23,9 +42,8 @@ static json_t *who_of(struct reader *r, const struct yaml_node *n)
 	const struct yaml_node *node = yaml_get(n, "who");
 	json_t *who = node ? read_key(r, node, "expect.path", "who") : NULL;
 
-	if (who_is_devices(who))
+	if (!node || judgeable(r, node, who))
 		return who;
-	diag_error(r->ds, r->src, node->at, NULL, "expectations are about devices, not '%s'", node->text);
 	json_decref(who);
 	return NULL;
 }
@@ -35,9 +53,8 @@ static json_t *who_key(struct reader *r, const struct yaml_node *key)
 {
 	json_t *who = read_key(r, key, "expect.path", "who");
 
-	if (who_is_devices(who))
+	if (judgeable(r, key, who))
 		return who;
-	diag_error(r->ds, r->src, key->at, NULL, "expectations are about devices, not '%s'", key->text);
 	json_decref(who);
 	return NULL;
 }
@@ -60,8 +77,8 @@ static void add_path(struct reader *r, const struct yaml_node *n, json_t *list)
 		if (any && json_object_get(part, "count"))
 			diag_error(r->ds, r->src, any->at, NULL, "'any' and 'count' exclude one another");
 		who = json_object_get(part, "who");
-		if (!who_is_devices(who))
-			json_decref(who_of(r, n));
+		if (who)
+			judgeable(r, yaml_get(n, "who"), who);
 		if (who && json_is_true(json_object_get(who, "all")))
 			json_object_del(part, "who");
 	}
@@ -102,11 +119,36 @@ static void add_idle(struct reader *r, const struct yaml_node *n, json_t *list)
 	read_append(r, list, part);
 }
 
+/* Can a line of this kind be about them? Else "0 times" holds whatever happens. */
+static void check_teller(struct reader *r, const struct yaml_node *node, json_t *who, enum journal_kind kind)
+{
+	static const char nobodys[] = "run.start run.end scenario.start scenario.end step.done ready server.state "
+				      "fault.armed harness.lag harness.note";
+	unsigned actor = vocab_event_actor(kind);
+	const char *event = journal_kind_name(kind);
+	bool fired = kind == J_FAULT_FIRED;
+
+	if (json_is_true(json_object_get(who, "all")))
+		return;
+	if (json_object_get(who, "server")) {
+		if (actor != VOCAB_SERVER && !fired)
+			diag_error(r->ds, r->src, node->at, NULL, "the server does not write %s", event);
+	} else if (json_object_get(who, "modem")) {
+		if (!vocab_has(journal_kind_fields(kind), "modem") && !fired)
+			diag_error(r->ds, r->src, node->at, NULL, "%s names no modem", event);
+	} else if (vocab_has(nobodys, event)) {
+		diag_error(r->ds, r->src, node->at, NULL, "%s is about no device", event);
+	} else {
+		judgeable(r, node, who);
+	}
+}
+
 static void add_seen(struct reader *r, const struct yaml_node *n, json_t *list)
 {
 	json_t *part = json_object();
 	const struct yaml_node *match = yaml_get(n, "match");
 	const char *event;
+	json_t *who;
 
 	if (read_map(r, n, "expect.seen", part)) {
 		event = json_string_value(json_object_get(part, "event"));
@@ -115,13 +157,16 @@ static void add_seen(struct reader *r, const struct yaml_node *n, json_t *list)
 				 scenario_match(r, match, (enum journal_kind)journal_kind_by_name(event)));
 		if (!json_object_get(part, "count"))
 			read_put(r, part, "count", json_pack("{s:i}", "min", 1));
+		who = json_object_get(part, "who");
+		if (who && event)
+			check_teller(r, yaml_get(n, "who"), who, (enum journal_kind)journal_kind_by_name(event));
 	}
 	read_put(r, part, "source", read_place(r, n));
 	read_append(r, list, part);
 }
 
 static json_t *read_each_of(struct reader *r, const struct yaml_node *n,
-			    void (*add)(struct reader *, const struct yaml_node *, json_t *))
+			    const char *key, void (*add)(struct reader *, const struct yaml_node *, json_t *))
 {
 	const struct yaml_item *walk = NULL;
 	const struct yaml_node *one;
@@ -130,6 +175,8 @@ static json_t *read_each_of(struct reader *r, const struct yaml_node *n,
 
 	while ((one = read_each(n, &walk, &begun)))
 		add(r, one, list);
+	if (n->kind == YAML_KIND_LIST && !n->first)
+		says_nothing(r, n, key);
 	return list;
 }
 
@@ -170,11 +217,22 @@ static json_t *read_states(struct reader *r, const struct yaml_node *n, bool sev
 		}
 		while ((one = read_each(walk->value, &w, &begun)))
 			add_state(r, one, who, list);
+		if (walk->key && walk->value->kind == YAML_KIND_LIST && !walk->value->first)
+			says_nothing(r, walk->value, walk->key->text);
 		json_decref(who);
 	}
 	if (n->kind != YAML_KIND_SCALAR && !n->first)
-		diag_error(r->ds, r->src, n->at, NULL, "'%s' is empty", key);
+		says_nothing(r, n, key);
 	return list;
+}
+
+/* Nothing in a mapping but whom it is about? */
+static bool only_who(const struct yaml_node *n)
+{
+	for (const struct yaml_item *i = n->first; i; i = i->next)
+		if (strcmp(i->key->text, "who") != 0)
+			return false;
+	return true;
 }
 
 /* ---- within: {STATE: duration} ---- */
@@ -189,6 +247,8 @@ static void add_within(struct reader *r, const struct yaml_node *n, json_t *list
 		return;
 	}
 	who = who_of(r, n);
+	if (only_who(n))
+		says_nothing(r, n, "within");
 	for (const struct yaml_item *i = n->first; i; i = i->next) {
 		const char *state;
 		json_t *ns, *part;
@@ -231,6 +291,8 @@ static void add_counts(struct reader *r, const struct yaml_node *n, const char *
 		return;
 	}
 	who = who_of(r, n);
+	if (only_who(n))
+		says_nothing(r, n, what);
 	for (const struct yaml_item *i = n->first; i; i = i->next) {
 		const struct vocab_key *k = vocab_find(place, i->key->text);
 		json_t *range, *part;
@@ -269,6 +331,8 @@ static void read_counts(struct reader *r, const struct yaml_node *n, const char 
 	}
 	while ((one = read_each(n, &walk, &begun)))
 		add_counts(r, one, what, list);
+	if (n->kind == YAML_KIND_LIST && !n->first)
+		says_nothing(r, n, what);
 }
 
 /* ---- all of it ---- */
@@ -282,11 +346,11 @@ static void read_part(struct reader *r, const struct yaml_item *i, json_t *expec
 	if (strcmp(key, "path") == 0)
 		read_put(r, expect, key, read_paths(r, n));
 	else if (strcmp(key, "idle") == 0)
-		read_put(r, expect, key, read_each_of(r, n, add_idle));
+		read_put(r, expect, key, read_each_of(r, n, key, add_idle));
 	else if (strcmp(key, "seen") == 0)
-		read_put(r, expect, key, read_each_of(r, n, add_seen));
+		read_put(r, expect, key, read_each_of(r, n, key, add_seen));
 	else if (strcmp(key, "within") == 0)
-		read_put(r, expect, key, read_each_of(r, n, add_within));
+		read_put(r, expect, key, read_each_of(r, n, key, add_within));
 	else if (strcmp(key, "final") == 0 || strcmp(key, "never") == 0)
 		read_put(r, expect, key, read_states(r, n, key[0] == 'n', key));
 	else if (strcmp(key, "balance") == 0) {

@@ -73,6 +73,29 @@ static void match_resource(struct reader *r, const struct yaml_node *n)
 	diag_error(r->ds, r->src, n->at, vocab_near_text(&near, hint, sizeof(hint)), "unknown resource '%.60s'", n->text);
 }
 
+/* What `from` and `to` of a change of state, and its row, can say at all. */
+static void match_change(struct reader *r, const struct yaml_item *i, int field, json_t *out)
+{
+	const char *text = i->value->text, *state;
+	struct vocab_near near;
+	char hint[96];
+
+	if (field != JF_ROW) {
+		state = read_state(r, i->value);
+		if (state)
+			read_put(r, out, i->key->text, json_string(state));
+		return;
+	}
+	read_put(r, out, i->key->text, json_string(text));
+	vocab_near_init(&near, text);
+	for (int row = 1; row < ROW_END; row++) {
+		if (strcmp(row_id((enum row_name)row), text) == 0)
+			return;
+		vocab_near_offer(&near, row_id((enum row_name)row));
+	}
+	diag_error(r->ds, r->src, i->value->at, vocab_near_text(&near, hint, sizeof(hint)), "no row is called '%.60s'", text);
+}
+
 static void match_field(struct reader *r, const struct yaml_item *i, enum journal_kind kind, json_t *out)
 {
 	int field = journal_field_by_name(i->key->text);
@@ -86,6 +109,10 @@ static void match_field(struct reader *r, const struct yaml_item *i, enum journa
 	}
 	if (!read_is_word(r, i->value, i->key->text))
 		return;
+	if (kind == J_DEVICE_STATE && (field == JF_FROM || field == JF_TO || field == JF_ROW)) {
+		match_change(r, i, field, out);
+		return;
+	}
 	if (journal_field_is_text((enum journal_field)field)) {
 		if (field == JF_RESOURCE)
 			match_resource(r, i->value);
@@ -165,7 +192,7 @@ static void read_own_for(struct reader *r, const struct yaml_node *n, const stru
 }
 
 /* Keys that mean something only beside others. */
-static void check_keys(struct reader *r, const struct yaml_node *n, const struct vocab_action *a)
+static void check_keys(struct reader *r, const struct yaml_node *n, const struct vocab_action *a, json_t *f)
 {
 	static const char *const only_on[] = {"match", "nth", "each", "chance", "from", "until", "for"};
 	bool on = yaml_get(n, "on"), every = yaml_get(n, "every"), each = yaml_get(n, "each"), at = yaml_get(n, "at");
@@ -180,6 +207,8 @@ static void check_keys(struct reader *r, const struct yaml_node *n, const struct
 			diag_error(r->ds, r->src, yaml_get(n, only_on[i])->at, NULL, "'%s' goes with 'on'", only_on[i]);
 	if (!on && a->actor == VOCAB_NETWORK && yaml_get(n, "after"))
 		diag_error(r->ds, r->src, yaml_get(n, "after")->at, NULL, "'after' goes with 'on'");
+	if (json_object_get(f, "chance") && json_number_value(json_object_get(f, "chance")) <= 0)
+		diag_error(r->ds, r->src, yaml_get(n, "chance")->at, NULL, "a chance of nothing: it never fires");
 	if (nth && each)
 		diag_error(r->ds, r->src, nth->at, NULL, "'nth' and 'each' exclude one another");
 	if (times && !each && !every)
@@ -258,7 +287,7 @@ static void read_when(struct reader *r, const struct yaml_node *n, const struct 
 	const char *on = json_string_value(json_object_get(f, "on"));
 	json_t *from, *until;
 
-	check_keys(r, n, a);
+	check_keys(r, n, a, f);
 	if ((part = yaml_get(n, "at")))
 		read_at(r, part, f);
 	if ((part = yaml_get(n, "for")) && !owns_for(a))

@@ -308,6 +308,22 @@ static const char *needs_our_server(json_t *plan)
 	return NULL;
 }
 
+/* The language has the operator's commands and the devices obey them; no server of ours takes one. */
+static bool wants_command(json_t *list)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(list, i, one) {
+		const char *what = json_string_value(json_object_get(one, "do"));
+		const char *then = json_string_value(json_object_get(json_object_get(one, "then"), "do"));
+
+		if (strcmp(what, "command") == 0 || (then && strcmp(then, "command") == 0))
+			return true;
+	}
+	return false;
+}
+
 static bool file_serves(const struct rigfile *file, json_t *plan, char *why, size_t size)
 {
 	json_int_t wanted = json_integer_value(json_object_get(json_object_get(plan, "requires"), "modems"));
@@ -339,6 +355,11 @@ bool rig_serves(const char *rig, const struct rigfile *file, json_t *plan, char 
 
 	if (!lists_rig(plan, is_virtual ? "virtual" : loopback ? "loopback" : "file")) {
 		snprintf(why, size, "its 'rigs' leave this one out");
+		return false;
+	}
+	if ((!file || file->server_ours) &&
+	    (wants_command(json_object_get(plan, "steps")) || wants_command(json_object_get(plan, "faults")))) {
+		snprintf(why, size, "our server takes no commands for devices yet");
 		return false;
 	}
 	if (file)

@@ -396,10 +396,13 @@ START_TEST(test_rig_serves)
 				   "  - {name: f, devices: {count: 1}, steps: [{server: kill}], expect: {final: IDLE}}\n"
 				   "  - {name: g, devices: {count: 1, network: {mtu: 1300}}, expect: {final: IDLE}}\n"
 				   "  - {name: h, devices: {count: 1}, steps: [{rebind_port: A}], expect: {final: IDLE}}\n"
-				   "  - {name: i, devices: {count: 1}, faults: [{at: 1s, do: drop, up: 1}], expect: {final: IDLE}}\n";
+				   "  - {name: i, devices: {count: 1}, faults: [{at: 1s, do: drop, up: 1}], expect: {final: IDLE}}\n"
+				   "  - {name: j, devices: {count: 1}, steps: [{command: {name: IDLE}, who: A}], expect: {final: IDLE}}\n"
+				   "  - {name: k, devices: {count: 1}, faults: [{at: 1s, do: power_cycle, "
+				   "then: {after: 1s, do: command, command: {name: IDLE}}}], expect: {final: IDLE}}\n";
 	static const struct {
 		bool on_virtual, on_loopback, on_theirs;
-	} want[] = {{1, 1, 1}, {1, 0, 0}, {1, 1, 0}, {0, 0, 0}, {1, 1, 0}, {1, 1, 0}, {1, 1, 0}, {1, 1, 0}, {1, 1, 0}};
+	} want[] = {{1, 1, 1}, {1, 0, 0}, {1, 1, 0}, {0, 0, 0}, {1, 1, 0}, {1, 1, 0}, {1, 1, 0}, {1, 1, 0}, {1, 1, 0}, {0, 0, 0}, {0, 0, 1}};
 	struct source src = source_of(text);
 	struct modem_spec modem = {.name = "m1", .device = "x"};
 	struct rigfile theirs = {.modems = &modem, .modems_n = 1};
