@@ -54,6 +54,22 @@ START_TEST(merging_equals_counting_in_one)
 }
 END_TEST
 
+/* 99.9 / 100 is a hair above 0.999: the one slow sample of a thousand is not in p99.9. */
+START_TEST(a_quantile_takes_no_sample_too_many)
+{
+	struct histogram h = {0};
+
+	for (int i = 0; i < 999; i++)
+		ck_assert_int_eq(histogram_add(&h, 10), 0);
+	ck_assert_int_eq(histogram_add(&h, 60), 0);
+	ck_assert_uint_eq(histogram_quantile(&h, 99.9 / 100), 10);
+	ck_assert_uint_eq(histogram_quantile(&h, 0.999), 10);
+	ck_assert_uint_eq(histogram_quantile(&h, 0.9991), 60);
+	ck_assert_uint_eq(histogram_quantile(&h, 1), 60);
+	histogram_fini(&h);
+}
+END_TEST
+
 START_TEST(a_quantile_is_near)
 {
 	struct histogram h = {0};
@@ -381,6 +397,7 @@ int main(int argc, char **argv)
 	}
 	tcase_add_test(t, merging_equals_counting_in_one);
 	tcase_add_test(t, a_quantile_is_near);
+	tcase_add_test(t, a_quantile_takes_no_sample_too_many);
 	tcase_add_loop_test(t, a_broken_histogram_is_refused, 0, 5);
 	tcase_add_test(t, the_first_minute_looks_as_promised);
 	tcase_add_test(t, one_cause_is_one_line);
