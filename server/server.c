@@ -241,17 +241,15 @@ static bool crash(struct server *s, enum server_crash_point p, bool reached)
 	return true;
 }
 
-/* What a fired fault does to us; true: dead. */
+/* What a fired fault does to us; true: we are to die of it. */
 static bool act(struct server *s, const struct fault *f, struct reply *r)
 {
 	json_t *code, *message;
 
 	if (!f)
 		return false;
-	if (fault_is(f, "kill") || fault_is(f, "restart")) {
-		die(s, fault_name(f));
+	if (fault_is(f, "kill") || fault_is(f, "restart"))
 		return true;
-	}
 	if (fault_is(f, "stop"))
 		s->stopping = true;
 	if (!r)
@@ -286,16 +284,23 @@ int server_commit(struct server *s)
 	return rv;
 }
 
+/* Who is killed at one event leaves behind what the turn committed besides: the lines
+ * of other devices are told, or their codes would come from nowhere after the restart. */
 bool server_write_journal(struct server *s)
 {
 	struct effect_event *ev;
+	const struct fault *f;
+	char killer[128] = "";
 
 	while ((ev = TAILQ_FIRST(&s->fx.events))) {
 		TAILQ_REMOVE(&s->fx.events, ev, next);
-		if (act(s, journal_emit(s->journal, &ev->ev), ev->reply))
-			return false;
+		f = journal_emit(s->journal, &ev->ev);
+		if (!killer[0] && act(s, f, ev->reply))
+			snprintf(killer, sizeof(killer), "%s", fault_name(f));
 	}
-	return true;
+	if (killer[0])
+		die(s, killer);
+	return !killer[0];
 }
 
 static void hand_sms(struct server *s)
@@ -315,16 +320,18 @@ static bool send_reply(struct server *s, struct reply *r)
 {
 	struct buf out;
 	struct err e = {0};
+	const struct fault *f;
 	bool alive = true;
 
 	if (r->drop || !r->peer)
 		goto out;
-	alive = !act(s,
-		     JOURNAL(s->journal, s->at.now, "server", r->uuid[0] ? r->uuid : NULL, r->req[0] ? r->req : NULL,
-			     r->reg[0] ? r->reg : NULL, J_SERVER_REPLY,
-			     JS(RESOURCE, r->resource == MSG_OTHER ? "other" : msg_resource_name(r->resource)),
-			     JI(CODE, r->code), JS(WHY, r->why)),
-		     r);
+	f = JOURNAL(s->journal, s->at.now, "server", r->uuid[0] ? r->uuid : NULL, r->req[0] ? r->req : NULL,
+		    r->reg[0] ? r->reg : NULL, J_SERVER_REPLY,
+		    JS(RESOURCE, r->resource == MSG_OTHER ? "other" : msg_resource_name(r->resource)), JI(CODE, r->code),
+		    JS(WHY, r->why));
+	alive = !act(s, f, r);
+	if (!alive)
+		die(s, fault_name(f));
 	if (!alive || r->drop)
 		goto out;
 	buf_init(&out, MSG_REPLY_MAX);

@@ -512,6 +512,23 @@ START_TEST(killed_by_a_fault)
 }
 END_TEST
 
+/* All that the turn committed is told; what never left is not. */
+START_TEST(a_kill_hides_no_commit)
+{
+	ck_assert_int_eq(ask(MSG_REGISTER, NULL, NULL), 200);
+	ck_assert(said_ok("{\"do\":\"fault\",\"fault\":{\"name\":\"k\",\"on\":\"code.used\",\"do\":\"kill\"}}"));
+	ck_assert_int_eq(ask(MSG_LOGIN, NULL, t.code), 0);
+	ck_assert(t.died);
+	ck_assert_str_eq(t.died_at, "k");
+	ck_assert_uint_eq(lines_with("\"kind\":\"token.issued\""), 2);
+	ck_assert_uint_eq(lines_with("\"kind\":\"server.decision\""), 2);
+	ck_assert_uint_eq(lines_with("\"kind\":\"server.reply\""), 1);
+	restart();
+	ck_assert_int_eq(ask(MSG_LOGIN, NULL, t.code), 200); /* the very same tokens */
+	ck_assert_uint_eq(lines_with("\"kind\":\"token.issued\""), 2);
+}
+END_TEST
+
 START_TEST(reply_fault_while_waiting)
 {
 	ck_assert(said_ok("{\"do\":\"fault\",\"fault\":{\"name\":\"f\",\"on\":\"code.issued\",\"do\":\"reply\","
@@ -630,6 +647,7 @@ int main(void)
 	tcase_add_loop_test(tc, crash_points, 0, 3 * SERVER_CRASH_COUNT);
 	tcase_add_test(tc, armed_faults);
 	tcase_add_test(tc, killed_by_a_fault);
+	tcase_add_test(tc, a_kill_hides_no_commit);
 	tcase_add_test(tc, reply_fault_while_waiting);
 	tcase_add_test(tc, gateway_away);
 	tcase_add_test(tc, operator_and_lab);
