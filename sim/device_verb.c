@@ -13,6 +13,7 @@
 #include <ev.h>
 
 #include "core/journal.h"
+#include "core/quic.h"
 #include "core/smstext.h"
 #include "core/world_live.h"
 #include "sim/device_verb_codes.h"
@@ -27,6 +28,7 @@ struct life {
 	struct journal *journal;
 	FILE *journal_file, *say; /* journal_file NULL: none */
 	time_ns start;
+	bool hinted;     /* why a handshake may fail was told */
 	bool wants_code; /* AWAITING_CODE was entered, and the code stands already */
 	int exit_code;   /* -1: goes on */
 	struct device_codes codes;
@@ -86,6 +88,13 @@ static void say_event(void *ctx, const struct journal_event *ev)
 		break;
 	case J_HANDSHAKE_DONE:
 		fprintf(l->say, "  handshake done\n");
+		break;
+	case J_HANDSHAKE_FAILED:
+		fprintf(l->say, "  handshake.failed: %s\n", why);
+		if (!l->hinted && strcmp(why, quic_close_text(QUIC_CLOSED_HANDSHAKE)) == 0)
+			fprintf(stderr, "quicrig device: is the server's certificate for '%s' (else --server-name), and are "
+					"both ends' keys of one 'quicrig pki'?\n", l->v->server_name);
+		l->hinted = l->hinted || strcmp(why, quic_close_text(QUIC_CLOSED_HANDSHAKE)) == 0;
 		break;
 	default:
 		fprintf(l->say, "  %s%s%s\n", journal_kind_name(ev->kind), why[0] ? ": " : "", why);

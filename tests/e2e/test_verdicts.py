@@ -138,7 +138,7 @@ expect("certificate and key of two sets",
        device(address, *KEYS, "--key", "foreign/fleet-key.pem", "--until", "PROVISIONED"), 2, "error:")
 expect("a name that the certificate does not bear",
        device(address, *KEYS, "--server-name", "other.example", "--timeout", "2s", "--until", "PROVISIONED"), 1,
-       "handshake.failed")
+       "handshake.failed", "certificate for 'other.example'", "--server-name")
 expect("a wrong code", device(address, *KEYS, "--code-from", "fixed:AAAAAAAAAAAA", "--until", "PROVISIONED"), 1, "IDLE", "401")
 p = subprocess.Popen([QUICRIG, "device", "--server", address, *KEYS, *IDENTITY, "--timeout", "20s", "--until", "PROVISIONED",
                       "--code-from", f"unix:{work}/code"], cwd=work, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
