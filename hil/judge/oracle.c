@@ -441,6 +441,52 @@ static int judge_end(struct oracle *o, const struct oracle_end *end, time_ns t)
 	return fail_end(o, "the scenario settles", why, BLAME_UNKNOWN, t);
 }
 
+/* Whoever never took part would be missing from every "all". */
+static int judge_presence(struct oracle *o, time_ns t)
+{
+	uint64_t wanted = oracle_plan_devices(o);
+	char got[80];
+
+	if (o->work.devices >= wanted)
+		return 0;
+	snprintf(got, sizeof(got), "%u of %" PRIu64 " devices", o->work.devices, wanted);
+	return fail_end(o, "every device of the plan takes part", got, BLAME_HARNESS, t);
+}
+
+/* Invariants that say something of what the server did, or of datagrams: without the
+ * lines of those who tell of it they have not been looked at. */
+static const char *untold(const struct oracle *o, enum invariant inv)
+{
+	switch (inv) {
+	case INV_STORIES:
+	case INV_CODE:
+	case INV_FAMILY:
+	case INV_OWNER:
+	case INV_ACK:
+	case INV_BUDGET:
+	case INV_SERVER:
+		return o->server_seen ? NULL : "no server journal";
+	case INV_SILENT:
+		return o->counts_seen ? NULL : "nobody counted datagrams";
+	default:
+		return NULL;
+	}
+}
+
+static int take_invariants(struct oracle *o)
+{
+	for (unsigned i = 0; i < INV_COUNT; i++) {
+		const char *why = untold(o, (enum invariant)i);
+
+		o->inv[i].devices = o->work.devices;
+		if (why && o->inv[i].status == CHECK_PASSED && check_unjudged(&o->inv[i], why))
+			return ERR_NOMEM;
+		if (scenario_take_check(&o->work, &o->inv[i]))
+			return ERR_NOMEM;
+	}
+	return 0;
+}
+
 static void judge_server(struct oracle *o, const struct oracle_end *end, time_ns t)
 {
 	if (end->server_died)
@@ -506,13 +552,10 @@ int oracle_finish(struct oracle *o, const struct oracle_end *end, struct scenari
 	summarize(o);
 	if (oracle_plan_finish(o) || expects_judge(o->expects, o, t, &o->work) || judge_end(o, end, t))
 		return ERR_NOMEM;
-	if (cut_short(o, end) && lay_to_the_end(o))
+	if (cut_short(o, end) ? lay_to_the_end(o) : judge_presence(o, t))
 		return ERR_NOMEM;
-	for (unsigned i = 0; i < INV_COUNT; i++) {
-		o->inv[i].devices = o->work.devices;
-		if (scenario_take_check(&o->work, &o->inv[i]))
-			return ERR_NOMEM;
-	}
+	if (take_invariants(o))
+		return ERR_NOMEM;
 	if (json_is_string(skip) && scenario_skip(&o->work, json_string_value(skip)))
 		return ERR_NOMEM;
 	if (verdict_decide(&o->work, json_object_get(o->plan, "xfail"), &o->verdict) || o->failed)

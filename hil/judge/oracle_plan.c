@@ -164,9 +164,13 @@ void oracle_plan_device(struct oracle *o, struct dev *d)
 		d->named = names(&o->faults[i].who, d);
 	for (i = 0; i < o->steps_n && !d->named; i++)
 		d->named = names(&o->steps[i].who, d);
-	json_array_foreach(json_object_get(o->plan, "groups"), i, group)
-		if (strcmp(text_of(group, "name"), d->group) == 0)
-			d->accept_unsigned = json_is_true(json_object_get(group, "accept_unsigned"));
+	json_array_foreach(json_object_get(o->plan, "groups"), i, group) {
+		if (strcmp(text_of(group, "name"), d->group) != 0)
+			continue;
+		d->accept_unsigned = json_is_true(json_object_get(group, "accept_unsigned"));
+		d->disabled = json_is_true(json_object_get(group, "disabled"));
+		d->stranger = json_is_false(json_object_get(group, "known"));
+	}
 }
 
 void oracle_plan_step(struct oracle *o, const struct journal_event *ev)
@@ -227,6 +231,17 @@ void oracle_plan_fault(struct oracle *o, const struct journal_event *ev)
 			continue;
 		o->faults[i].fired += ev->kind == J_FAULT_FIRED;
 	}
+}
+
+uint64_t oracle_plan_devices(const struct oracle *o)
+{
+	json_t *group;
+	uint64_t n = 0;
+	size_t i;
+
+	json_array_foreach(json_object_get(o->plan, "groups"), i, group)
+		n += (uint64_t)json_integer_value(json_object_get(group, "count"));
+	return n;
 }
 
 const char *oracle_plan_unfinished(struct oracle *o)

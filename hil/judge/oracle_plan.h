@@ -11,6 +11,8 @@ void oracle_plan_free(struct oracle *o);
 void oracle_plan_device(struct oracle *o, struct dev *d);
 void oracle_plan_step(struct oracle *o, const struct journal_event *ev);
 void oracle_plan_fault(struct oracle *o, const struct journal_event *ev);
+/* How many devices the plan has; 0 where it does not say. */
+uint64_t oracle_plan_devices(const struct oracle *o);
 /* "step 2 of 3 (wait …) never ended"; NULL where all did. Good until the next call. */
 const char *oracle_plan_unfinished(struct oracle *o);
 /* Adds a check a fault of the plan. 0 or ERR_NOMEM. */

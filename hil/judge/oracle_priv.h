@@ -122,7 +122,7 @@ struct dev {
 	time_ns grant_t;
 	char grant_reg[ORACLE_REQ];
 	bool grant_presented; /* a token was presented since */
-	bool disabled;
+	bool disabled, stranger; /* stranger: the server has no record of it */
 
 	struct family *fams;
 	unsigned fams_n;

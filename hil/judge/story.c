@@ -134,9 +134,9 @@ static void on_decision(struct oracle *o, struct dev *d, const struct journal_ev
 	struct slot *s = story_slot(o, d, ev->req, ev->t);
 	int code = (int)journal_int(ev, JF_CODE, 0);
 
-	if (d->disabled && code == 200)
-		oracle_find(o, INV_OWNER, d, ev->t, BLAME_SERVER, "%s: 200 for a disabled device",
-			    journal_text(ev, JF_RESOURCE));
+	if ((d->disabled || d->stranger) && code == 200)
+		oracle_find(o, INV_OWNER, d, ev->t, BLAME_SERVER, "%s: 200 for %s", journal_text(ev, JF_RESOURCE),
+			    d->disabled ? "a disabled device" : "a device that is not on record");
 	if (!s)
 		return;
 	name_resource(s, ev);

@@ -165,6 +165,77 @@ START_TEST(each_crime_is_caught)
 }
 END_TEST
 
+/* Its record forbids it: the plan says so, whatever the scenario expects. */
+START_TEST(a_record_is_obeyed)
+{
+	static const char *const plans[] = {
+		"{\"id\": \"s/x\", \"groups\": [{\"name\": \"A\", \"count\": 1, \"disabled\": true}]}",
+		"{\"id\": \"s/x\", \"groups\": [{\"name\": \"A\", \"count\": 1, \"known\": false}]}"};
+	struct scenario_result r;
+	char *enabled;
+
+	for (size_t i = 0; i < 2; i++) {
+		story_judge(plans[i], story_good, &r);
+		ck_assert_int_eq(story_check(&r, "token-owner")->status, CHECK_FAILED);
+		ck_assert_int_eq(r.blame, BLAME_SERVER);
+		scenario_result_fini(&r);
+	}
+	enabled = story_edit(story_good, "row=OFF.on",
+			     "0 server operator name=enable\n0 A[1] device.state from=OFF to=NOT_PROVISIONED row=OFF.on\n");
+	story_judge(plans[0], enabled, &r);
+	ck_assert_int_eq(r.verdict, VERDICT_PASS);
+	scenario_result_fini(&r);
+	free(enabled);
+}
+END_TEST
+
+/* The plan has two; what is expected of all cannot be said of one. */
+START_TEST(a_missing_device_is_no_pass)
+{
+	struct scenario_result r;
+
+	story_judge("{\"id\": \"s/x\", \"groups\": [{\"name\": \"A\", \"count\": 2}]}", story_good, &r);
+	ck_assert_int_eq(r.verdict, VERDICT_INCONCLUSIVE);
+	ck_assert_int_eq(r.blame, BLAME_HARNESS);
+	ck_assert_str_eq(r.reason, "end: 1 of 2 devices");
+	scenario_result_fini(&r);
+	story_judge("{\"id\": \"s/x\", \"groups\": [{\"name\": \"A\", \"count\": 1}]}", story_good, &r);
+	ck_assert_int_eq(r.verdict, VERDICT_PASS);
+	scenario_result_fini(&r);
+}
+END_TEST
+
+/* Without a server's journal nobody can say what it granted: no green row for that. */
+START_TEST(what_nobody_told_is_not_judged)
+{
+	static const char *const servers[] = {"same-story", "login-needs-code", "one-family", "token-owner",
+					      "acknowledged-kept", "sms-budget", "server-alive"};
+	char *lines = NULL, *rest = strdup(story_good), *save, *line;
+	size_t size = 0;
+	FILE *f = open_memstream(&lines, &size);
+	struct scenario_result r;
+
+	for (line = strtok_r(rest, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		if (!strstr(line, " server ") && !strstr(line, "net.count"))
+			fprintf(f, "%s\n", line);
+	fclose(f);
+	story_judge(NULL, lines, &r);
+	for (size_t i = 0; i < sizeof(servers) / sizeof(servers[0]); i++)
+		ck_assert_msg(story_check(&r, servers[i])->status == CHECK_UNJUDGED, "%s", servers[i]);
+	ck_assert_int_eq(story_check(&r, "idle-is-silent")->status, CHECK_UNJUDGED);
+	ck_assert_int_eq(story_check(&r, "transition-table")->status, CHECK_PASSED);
+	ck_assert_int_eq(r.verdict, VERDICT_PASS); /* invariants are no wishes of the scenario's */
+	ck_assert_uint_eq(r.unjudged, 0);
+	scenario_result_fini(&r);
+	story_judge(NULL, story_good, &r);
+	for (size_t i = 0; i < sizeof(servers) / sizeof(servers[0]); i++)
+		ck_assert_int_eq(story_check(&r, servers[i])->status, CHECK_PASSED);
+	scenario_result_fini(&r);
+	free(lines);
+	free(rest);
+}
+END_TEST
+
 /* What looks like a crime and is none. */
 static const struct {
 	const char *name, *find, *put, *plan;
@@ -325,6 +396,9 @@ int main(void)
 	int bad;
 
 	tcase_add_test(t, a_good_life_passes);
+	tcase_add_test(t, a_record_is_obeyed);
+	tcase_add_test(t, a_missing_device_is_no_pass);
+	tcase_add_test(t, what_nobody_told_is_not_judged);
 	tcase_add_loop_test(t, each_crime_is_caught, 0, sizeof(crimes) / sizeof(crimes[0]));
 	tcase_add_loop_test(t, the_innocent_go_free, 0, sizeof(innocent) / sizeof(innocent[0]));
 	tcase_add_test(t, one_cause_is_one_line_and_a_count);
