@@ -61,6 +61,29 @@ void faults_free(struct faults *fs)
 	free(fs);
 }
 
+/* Anything but a text or a whole number would be compared with nothing, and match all. */
+static bool comparable(json_t *match)
+{
+	const char *key;
+	json_t *want;
+
+	json_object_foreach(match, key, want)
+		if (!json_is_string(want) && !json_is_integer(want))
+			return false;
+	return true;
+}
+
+static bool only_texts(json_t *list)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(list, i, one)
+		if (!json_is_string(one))
+			return false;
+	return true;
+}
+
 /* A list's texts as the members of an object; NULL without memory. */
 static json_t *set_of(json_t *list)
 {
@@ -68,7 +91,7 @@ static json_t *set_of(json_t *list)
 	size_t i;
 
 	json_array_foreach(list, i, one) {
-		if (json_is_string(one) && json_object_set_new(set, json_string_value(one), json_true())) {
+		if (json_object_set_new(set, json_string_value(one), json_true())) {
 			json_decref(set);
 			return NULL;
 		}
@@ -95,6 +118,12 @@ static int read_spec(struct fault *f, json_t *spec, struct err *e)
 		return err_set(e, ERR_PARSE, "fault '%s': no journal event is called '%s'", name, on);
 	if ((args && !json_is_object(args)) || (match && !json_is_object(match)) || (dev && !json_is_array(dev)))
 		return err_set(e, ERR_PARSE, "fault '%s': args and match are objects, dev is a list", name);
+	if (!comparable(match))
+		return err_set(e, ERR_PARSE, "fault '%s': match compares with texts and whole numbers only", name);
+	if (!only_texts(dev))
+		return err_set(e, ERR_PARSE, "fault '%s': dev is a list of uuids", name);
+	if (from < 0)
+		return err_set(e, ERR_PARSE, "fault '%s': from_ns starts at 0", name);
 	if (nth < 1 || times < 1 || chance < 0 || chance > 1)
 		return err_set(e, ERR_PARSE, "fault '%s': nth and times start at 1, chance is 0…1", name);
 	f->name = strdup(name);

@@ -13,7 +13,17 @@ void rng_init(struct rng *r, uint64_t seed, const char *actor, const char *purpo
 	int n;
 
 	n = snprintf(text, sizeof(text), "%016llx/%s/%s", (unsigned long long)seed, actor, purpose);
-	assert(n > 0 && (size_t)n < sizeof(text));
+	if (n < 0 || (size_t)n >= sizeof(text)) {
+		/* names come from files and control messages: long ones go by their digests */
+		char long_actor[2 * HASH_SIZE + 1], long_purpose[2 * HASH_SIZE + 1];
+
+		hash_sha256(actor, strlen(actor), digest);
+		hash_hex(digest, HASH_SIZE, long_actor);
+		hash_sha256(purpose, strlen(purpose), digest);
+		hash_hex(digest, HASH_SIZE, long_purpose);
+		n = snprintf(text, sizeof(text), "%016llx/%s/%s", (unsigned long long)seed, long_actor,
+			     long_purpose);
+	}
 	hash_sha256(text, (size_t)n, digest);
 	for (int i = 0; i < 4; i++) {
 		r->s[i] = 0;

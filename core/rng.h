@@ -10,7 +10,7 @@ struct rng {
 	uint64_t s[4]; /* xoshiro256** */
 };
 
-/* `actor` and `purpose` are any text, e.g. "A[3]" and "backoff". */
+/* `actor` and `purpose` are any text of any length, e.g. "A[3]" and "backoff". */
 void rng_init(struct rng *r, uint64_t seed, const char *actor, const char *purpose);
 uint64_t rng_u64(struct rng *r);
 uint64_t rng_below(struct rng *r, uint64_t n);             /* 0 … n-1, unbiased; n > 0 */

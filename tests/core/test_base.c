@@ -487,6 +487,9 @@ START_TEST(bad_faults)
 		"{\"name\":\"f\",\"on\":\"no.such\",\"do\":\"drop\"}", ON ",\"nth\":0}", ON ",\"nth\":\"1\"}",
 		ON ",\"each\":true,\"times\":0}", ON ",\"chance\":2}", ON ",\"chance\":-0.1}", ON ",\"dev\":\"x\"}",
 		ON ",\"match\":[]}", ON ",\"args\":1}", ON ",\"colour\":1}",
+		/* neither may count as "matches", nor as "never" */
+		ON ",\"match\":{\"code\":200.0}}", ON ",\"match\":{\"resource\":true}}",
+		ON ",\"match\":{\"code\":null}}", ON ",\"dev\":[1]}", ON ",\"from_ns\":-1}",
 	};
 	struct faults *fs = faults_new(1);
 
@@ -500,6 +503,45 @@ START_TEST(bad_faults)
 	}
 	faults_free(fs);
 	ck_assert(!fault_is(NULL, "drop"));
+}
+END_TEST
+
+/* The name comes with a control message: no length of it may end the process. */
+START_TEST(a_fault_with_a_long_name)
+{
+	struct faults *fs = faults_new(1);
+	char name[5001];
+	json_t *j;
+
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	j = json_pack("{s:s, s:s, s:s}", "name", name, "on", "server.decision", "do", "drop");
+	ck_assert_int_eq(faults_arm(fs, j, NULL), 0);
+	ck_assert_int_eq(faults_disarm(fs, name), 0);
+	json_decref(j);
+	faults_free(fs);
+}
+END_TEST
+
+START_TEST(long_names_have_streams_of_their_own)
+{
+	char a[1001], b[1001];
+	struct rng x, y, again;
+
+	memset(a, 'a', 1000);
+	memset(b, 'a', 1000);
+	a[1000] = b[1000] = '\0';
+	b[999] = 'b';
+	rng_init(&x, 1, a, "p");
+	rng_init(&y, 1, b, "p");
+	rng_init(&again, 1, a, "p");
+	ck_assert_uint_ne(rng_u64(&x), rng_u64(&y));
+	ck_assert_uint_ne(rng_u64(&again), rng_u64(&y));
+	rng_init(&x, 1, a, "p");
+	rng_init(&again, 1, a, "p");
+	ck_assert_uint_eq(rng_u64(&x), rng_u64(&again));
+	rng_init(&y, 1, "p", a);
+	ck_assert_uint_ne(rng_u64(&x), rng_u64(&y));
 }
 END_TEST
 
@@ -599,6 +641,8 @@ int main(void)
 	tcase_add_test(t, a_journal_counts_and_fills_in);
 	tcase_add_test(t, when_faults_fire);
 	tcase_add_test(t, bad_faults);
+	tcase_add_test(t, a_fault_with_a_long_name);
+	tcase_add_test(t, long_names_have_streams_of_their_own);
 	tcase_add_test(t, arming_and_disarming);
 	tcase_add_test(t, a_fired_fault_stands_in_the_journal);
 	r = srunner_create(s);
