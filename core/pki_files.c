@@ -136,7 +136,8 @@ int pki_files_write(const char *dir, const struct pki *p, struct err *e)
 /* The file's text into `text`; refuses a secret that others may read. */
 static int read_text(const char *path, bool secret, char text[FILE_MAX + 1], struct err *e)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC), rv = 0;
+	/* non-blocking: a FIFO is refused, not waited for */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), rv = 0;
 	size_t len = 0;
 	struct stat st;
 	ssize_t n = 1;

@@ -228,6 +228,10 @@ START_TEST(files_that_are_damaged)
 	ck_assert_int_eq(mkdir(in_dir("fleet.pem"), 0700), 0);
 	ck_assert_int_eq(pki_files_read(dir, &back, NULL), ERR_IO);
 	rmdir(in_dir("fleet.pem"));
+	/* nobody ever writes to it: refused, not waited for */
+	ck_assert_int_eq(mkfifo(in_dir("fleet.pem"), 0600), 0);
+	ck_assert_int_eq(pki_files_read(dir, &back, NULL), ERR_IO);
+	unlink(in_dir("fleet.pem"));
 }
 END_TEST
 
