@@ -49,6 +49,7 @@ static const struct {
 	{SETTING_REQUEST_MAX, 256, 1 << 20},
 	{SETTING_TOKEN_MAX, 512, 65536}, /* libjwt takes a token's length from the stack */
 	{SETTING_STREAM_WINDOW, 1024, BYTES_MAX},
+	{SETTING_IDLE_TIMEOUT, S_ / 1000, DURATION_MAX}, /* ms on the wire, and 0 there is "none" */
 };
 
 static const struct {

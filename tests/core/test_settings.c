@@ -145,6 +145,7 @@ START_TEST(bad_values_and_what_to_write_instead)
 		{SETTING_CODE_TRIES, "0", ERR_LIMIT, "at least 1"},
 		{SETTING_CODE_TRIES, "off", ERR_PARSE, "cannot be off"},
 		{SETTING_SMS_PER_DAY, "x", ERR_PARSE, "or off"},
+		{SETTING_IDLE_TIMEOUT, "999us", ERR_LIMIT, "at least 1ms"},
 		{SETTING_STREAMS, "9999999999", ERR_LIMIT, "more than"},
 		{SETTING_JSON_DEPTH, "2000", ERR_LIMIT, "at most 64"},
 		{SETTING_CONNECTION, "open", ERR_PARSE, "neither close nor hold"},
