@@ -26,7 +26,8 @@ enum token_use { TOKEN_NONE_USE, TOKEN_ACCESS, TOKEN_REFRESH };
 struct token_signer; /* private keys by kid, newest last; parsed once */
 struct token_signer *token_signer_new(void);
 void token_signer_free(struct token_signer *s);
-/* Adds a PEM RSA private key (2048 bits or more); its kid is token_kid of its public
+/* Adds a PEM RSA private key of 2048 bits, the one size whose signature has 342
+ * characters; its kid is token_kid of its public
  * half, copied to `kid` (may be NULL). ERR_PARSE, ERR_LIMIT, ERR_EXISTS. */
 int token_signer_add(struct token_signer *s, const char *pem, char kid[KID_MAX + 1], struct err *e);
 /* The kid to sign with: the newest one that stands in `kids` (n of them); the oldest
