@@ -64,7 +64,8 @@ enum quic_request_status {
 struct quic_callbacks {
 	/* client: certificate accepted by the server (handshake confirmed); server: complete */
 	void (*handshake_done)(void *ctx, struct quic_conn *c);
-	/* exactly once a connection, the last call for it; handshake_done may never have come */
+	/* exactly once a connection, the last call for it; handshake_done may never have come.
+	 * A server's connection begins with a first Initial that could be read. */
 	void (*closed)(void *ctx, struct quic_conn *c, enum quic_close_why why, uint64_t error);
 	/* server: a request ended. client: the request with `user` ended. `data` is borrowed. */
 	void (*request)(void *ctx, struct quic_conn *c, int64_t stream, enum quic_request_status status,

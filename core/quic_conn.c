@@ -327,6 +327,12 @@ static void read_failed(struct quic_conn *c, int rv)
 		break;
 	case NGTCP2_ERR_RETRY:
 	case NGTCP2_ERR_DROP_CONN:
+		/* An Initial that could not be read began nothing. Told of each, the owner would
+		 * write a line for every datagram of a stranger's. */
+		if (c->ep->cfg.server && c->received == 1) {
+			conn_bury(c);
+			break;
+		}
 		c->why = QUIC_CLOSED_DROPPED;
 		conn_finish(c, false);
 		break;

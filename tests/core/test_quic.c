@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/hash.h"
 #include "tests/core/quic_rig.h"
 
 #define NAME "server.test"
@@ -302,6 +303,43 @@ START_TEST(closing_period_answers_less_and_less)
 }
 END_TEST
 
+/* RFC 9000 §10.2.1: answers to the 1st, 2nd, 4th and 8th packet; then the period ends and
+ * the packets are those of an unknown connection. */
+START_TEST(closing_period_ends)
+{
+	uint8_t packet[60] = {0x40};
+	struct rig_client *c;
+	char id[2 * QUIC_CID_LEN + 1];
+	uint64_t sent;
+	int i;
+
+	rig_start(&rig);
+	c = rig_connect(&rig, NAME);
+	rig_request(c, "a", 1);
+	ck_assert(rig_until(&rig, &c->replies, 1));
+	rig_run(&rig, NS_PER_S);
+	quic_conn_id(rig.last_conn, id);
+	ck_assert(hash_unhex(id, packet + 1, QUIC_CID_LEN));
+	rig.cut_to_client = rig.cut_to_server = true;
+	quic_close(rig.last_conn, &rig.at, QUIC_APP_INTERNAL, false, NULL);
+	rig_run(&rig, NS_PER_MS);
+	ck_assert_int_eq(rig.server_closed, 1);
+	sent = rig.to_client.sent;
+	for (i = 1; i <= 10; i++) {
+		rig_inject(&rig, true, packet, sizeof(packet));
+		quic_output(rig.server, &rig.at, &rig.to_client.sink);
+		sent += i == 1 || i == 2 || i == 4 || i == 8;
+		ck_assert_uint_eq(rig.to_client.sent, sent);
+	}
+	rig_run(&rig, 2 * NS_PER_S);
+	ck_assert(quic_deadline(rig.server) == TIME_NEVER);
+	rig_inject(&rig, true, packet, sizeof(packet));
+	quic_output(rig.server, &rig.at, &rig.to_client.sink);
+	ck_assert_uint_eq(rig.to_client.sent, sent + 1); /* a stateless reset */
+	free(c);
+}
+END_TEST
+
 START_TEST(abandon_says_nothing)
 {
 	struct rig_client *c;
@@ -397,6 +435,7 @@ END_TEST
 int main(void)
 {
 	extern void quic_edge_tests(Suite * suite);
+	extern void quic_accept_tests(Suite * suite);
 	Suite *s = suite_create("quic");
 	TCase *t = tcase_create("requests and ends");
 	SRunner *runner;
@@ -416,6 +455,7 @@ int main(void)
 	tcase_add_test(t, late_respond);
 	tcase_add_test(t, silent_after_close_sends_nothing);
 	tcase_add_test(t, closing_period_answers_less_and_less);
+	tcase_add_test(t, closing_period_ends);
 	tcase_add_test(t, abandon_says_nothing);
 	tcase_add_test(t, close_before_anything_left);
 	tcase_add_test(t, shutdown_tells_everyone);
@@ -423,6 +463,7 @@ int main(void)
 	tcase_add_test(t, a_full_sink_loses_nothing);
 	suite_add_tcase(s, t);
 	quic_edge_tests(s);
+	quic_accept_tests(s);
 	runner = srunner_create(s);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
