@@ -71,6 +71,58 @@ void hash_fingerprint(const uint8_t run_key[32], const char *text, char out[HASH
 	hash_hex(mac, 8, out);
 }
 
+static uint64_t rotl(uint64_t x, int k)
+{
+	return x << k | x >> (64 - k);
+}
+
+static void sip_rounds(uint64_t v[4], int n)
+{
+	while (n--) {
+		v[0] += v[1];
+		v[2] += v[3];
+		v[1] = rotl(v[1], 13) ^ v[0];
+		v[3] = rotl(v[3], 16) ^ v[2];
+		v[0] = rotl(v[0], 32);
+		v[2] += v[1];
+		v[0] += v[3];
+		v[1] = rotl(v[1], 17) ^ v[2];
+		v[3] = rotl(v[3], 21) ^ v[0];
+		v[2] = rotl(v[2], 32);
+	}
+}
+
+/* At most 8 bytes, the lowest first. */
+static uint64_t little_endian(const uint8_t *p, size_t len)
+{
+	uint64_t v = 0;
+
+	while (len--)
+		v = v << 8 | p[len];
+	return v;
+}
+
+uint64_t hash_place(const uint8_t key[16], const void *data, size_t len)
+{
+	uint64_t k0 = little_endian(key, 8), k1 = little_endian(key + 8, 8), word;
+	uint64_t v[4] = {k0 ^ UINT64_C(0x736f6d6570736575), k1 ^ UINT64_C(0x646f72616e646f6d),
+			 k0 ^ UINT64_C(0x6c7967656e657261), k1 ^ UINT64_C(0x7465646279746573)};
+	const uint8_t *p = data;
+	size_t left = len;
+
+	for (;; p += 8, left -= 8) {
+		word = left >= 8 ? little_endian(p, 8) : little_endian(p, left) | (uint64_t)len << 56;
+		v[3] ^= word;
+		sip_rounds(v, 2);
+		v[0] ^= word;
+		if (left < 8)
+			break;
+	}
+	v[2] ^= 0xff;
+	sip_rounds(v, 4);
+	return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
 bool hash_equal(const void *a, const void *b, size_t len)
 {
 	return gnutls_memcmp(a, b, len) == 0;

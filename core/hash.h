@@ -22,6 +22,10 @@ bool hash_unhex(const char *hex, uint8_t *out, size_t len);
  * a number (contracts.md, Journal). The run key is 32 bytes. */
 void hash_fingerprint(const uint8_t run_key[32], const char *text, char out[HASH_FP_SIZE]);
 
+/* SipHash-2-4 (Aumasson, Bernstein, 2012): where in a table a key goes that a stranger
+ * chose. Who does not know `key` cannot choose the place. */
+uint64_t hash_place(const uint8_t key[16], const void *data, size_t len);
+
 /* Constant-time comparison of two buffers of one length. */
 bool hash_equal(const void *a, const void *b, size_t len);
 

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/hash.h"
+
 #define LONG_HEADER	 0x80
 #define RESET_PACKET_MIN 21 /* RFC 9000 §10.3 */
 #define ALPN_MAX	 255
@@ -30,6 +32,17 @@ const char *quic_close_text(enum quic_close_why why)
 	return "unknown";
 }
 
+/* Derived, not drawn, so that it moves nobody's draws. A client's key is no secret: its
+ * tables hold IDs of its own and what the servers that it chose gave it. */
+static void make_place_key(struct quic_endpoint *ep)
+{
+	static const char label[] = "quicrig place";
+	uint8_t mac[HASH_SIZE];
+
+	hash_hmac_sha256(ep->cfg.reset_key, sizeof(ep->cfg.reset_key), label, strlen(label), mac);
+	memcpy(ep->place_key, mac, sizeof(ep->place_key));
+}
+
 struct quic_endpoint *quic_endpoint_new(const struct quic_config *cfg, struct err *e)
 {
 	const char *alpn = cfg->alpn ? cfg->alpn : QUIC_ALPN_DEFAULT;
@@ -52,6 +65,7 @@ struct quic_endpoint *quic_endpoint_new(const struct quic_config *cfg, struct er
 		return NULL;
 	}
 	ep->cfg = *cfg;
+	make_place_key(ep);
 	heap_init(&ep->timers);
 	TAILQ_INIT(&ep->all);
 	TAILQ_INIT(&ep->dirty);

@@ -4,7 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/hash.h"
 #include "core/settings.h"
+
+/* Clients choose their first connection IDs and their addresses. Under uthash's own
+ * function, which has no key, they could choose the bucket too, and make every lookup a
+ * long one: after two growths in vain a table of uthash never grows again. */
+static unsigned place_of(const struct quic_endpoint *ep, const void *id, size_t len)
+{
+	return (unsigned)hash_place(ep->place_key, id, len);
+}
 
 static struct cid_entry *entry_new(struct quic_conn *c, const uint8_t *id, size_t len)
 {
@@ -24,7 +33,7 @@ int cid_add(struct quic_conn *c, const uint8_t *id, size_t len)
 
 	if (!en)
 		return ERR_NOMEM;
-	HASH_ADD_KEYPTR(hh, c->ep->cids, en->id, en->len, en);
+	HASH_ADD_KEYPTR_BYHASHVALUE(hh, c->ep->cids, en->id, en->len, place_of(c->ep, id, len), en);
 	if (en->lost) {
 		free(en);
 		return ERR_NOMEM;
@@ -51,7 +60,7 @@ struct quic_conn *cid_find(const struct quic_endpoint *ep, const uint8_t *id, si
 {
 	struct cid_entry *en;
 
-	HASH_FIND(hh, ep->cids, id, len, en);
+	HASH_FIND_BYHASHVALUE(hh, ep->cids, id, len, place_of(ep, id, len), en);
 	return en ? en->conn : NULL;
 }
 
@@ -61,7 +70,7 @@ int reset_token_add(struct quic_conn *c, const uint8_t token[NGTCP2_STATELESS_RE
 
 	if (!en)
 		return ERR_NOMEM;
-	HASH_ADD_KEYPTR(hh, c->ep->tokens, en->id, en->len, en);
+	HASH_ADD_KEYPTR_BYHASHVALUE(hh, c->ep->tokens, en->id, en->len, place_of(c->ep, en->id, en->len), en);
 	if (en->lost) {
 		free(en);
 		return ERR_NOMEM;
@@ -88,7 +97,8 @@ struct quic_conn *reset_token_find(const struct quic_endpoint *ep, const uint8_t
 {
 	struct cid_entry *en;
 
-	HASH_FIND(hh, ep->tokens, tail, NGTCP2_STATELESS_RESET_TOKENLEN, en);
+	HASH_FIND_BYHASHVALUE(hh, ep->tokens, tail, NGTCP2_STATELESS_RESET_TOKENLEN,
+			      place_of(ep, tail, NGTCP2_STATELESS_RESET_TOKENLEN), en);
 	return en ? en->conn : NULL;
 }
 
@@ -132,7 +142,7 @@ bool source_full(const struct quic_endpoint *ep, const struct addr *remote)
 	if (ep->cfg.connections_per_source == SETTING_OFF)
 		return false;
 	source_key(remote, key);
-	HASH_FIND(hh, ep->sources, key, sizeof(key), so);
+	HASH_FIND_BYHASHVALUE(hh, ep->sources, key, sizeof(key), place_of(ep, key, sizeof(key)), so);
 	return (so ? so->count : 0) >= ep->cfg.connections_per_source;
 }
 
@@ -144,13 +154,14 @@ int source_take(struct quic_endpoint *ep, struct quic_conn *c, const struct addr
 	if (ep->cfg.connections_per_source == SETTING_OFF)
 		return 0;
 	source_key(remote, key);
-	HASH_FIND(hh, ep->sources, key, sizeof(key), so);
+	HASH_FIND_BYHASHVALUE(hh, ep->sources, key, sizeof(key), place_of(ep, key, sizeof(key)), so);
 	if (!so) {
 		so = calloc(1, sizeof(*so));
 		if (!so)
 			return ERR_NOMEM;
 		memcpy(so->key, key, sizeof(key));
-		HASH_ADD(hh, ep->sources, key, sizeof(so->key), so);
+		HASH_ADD_KEYPTR_BYHASHVALUE(hh, ep->sources, so->key, sizeof(so->key),
+					    place_of(ep, key, sizeof(key)), so);
 		if (so->lost) {
 			free(so);
 			return ERR_NOMEM;

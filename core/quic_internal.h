@@ -133,6 +133,7 @@ struct quic_endpoint {
 	struct instant at;		 /* of the present call */
 	struct cid_entry *cids, *tokens; /* hashes */
 	struct source_entry *sources;
+	uint8_t place_key[16]; /* where in these three a key goes; from the reset key */
 	struct heap timers;
 	struct conn_list all, dirty, graveyard;
 	STAILQ_HEAD(, orphan) orphans;

@@ -105,6 +105,39 @@ START_TEST(known_digests)
 }
 END_TEST
 
+/* Appendix A of the SipHash paper, and its first reference vectors: key 00 … 0f, input
+ * 00 01 02 … of these lengths. */
+START_TEST(known_places)
+{
+	static const struct {
+		size_t len;
+		uint64_t want;
+	} rows[] = {
+		{0, UINT64_C(0x726fdb47dd0e0e31)},
+		{1, UINT64_C(0x74f839c593dc67fd)},
+		{15, UINT64_C(0xa129ca6149be45e5)},
+	};
+	uint8_t key[16], text[15];
+
+	for (uint8_t i = 0; i < 16; i++)
+		key[i] = i;
+	memcpy(text, key, sizeof(text));
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		ck_assert_uint_eq(hash_place(key, text, rows[i].len), rows[i].want);
+	/* whole words, each byte counts, and so does the key */
+	ck_assert_uint_ne(hash_place(key, text, 8), hash_place(key, text, 7));
+	for (size_t i = 0; i < 15; i++) {
+		uint64_t before = hash_place(key, text, 15);
+
+		text[i] ^= 1;
+		ck_assert_uint_ne(hash_place(key, text, 15), before);
+		text[i] ^= 1;
+	}
+	key[15] ^= 1;
+	ck_assert_uint_ne(hash_place(key, text, 15), rows[2].want);
+}
+END_TEST
+
 START_TEST(fingerprints)
 {
 	uint8_t key[32] = {1}, other[32] = {2};
@@ -629,6 +662,7 @@ int main(void)
 	tcase_add_test(t, a_buffer_ends_at_its_maximum);
 	tcase_add_test(t, json_texts);
 	tcase_add_test(t, known_digests);
+	tcase_add_test(t, known_places);
 	tcase_add_test(t, fingerprints);
 	tcase_add_test(t, hex_there_and_back);
 	tcase_add_test(t, base64url_is_canonical);

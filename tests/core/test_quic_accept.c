@@ -1,8 +1,9 @@
-/* The QUIC endpoint's door under load: junk and Retry. */
+/* The QUIC endpoint's door under load: junk, Retry, connection IDs that strangers choose. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/quic_internal.h"
 #include "tests/core/quic_rig.h"
 
 #define NAME	      "server.test"
@@ -113,6 +114,55 @@ START_TEST(retry_token_expires)
 }
 END_TEST
 
+/* Connection IDs that uthash's own, unkeyed function puts into one bucket. */
+static uint64_t tried;
+
+static void fill_colliding(struct secret_source *src, void *out, size_t len)
+{
+	uint8_t id[QUIC_CID_LEN] = {0};
+	unsigned h;
+
+	if (len != QUIC_CID_LEN) {
+		secret_fill(&rig.secret, out, len);
+		return;
+	}
+	(void)src;
+	do {
+		tried++;
+		memcpy(id, &tried, sizeof(tried));
+		HASH_JEN(id, sizeof(id), h);
+	} while (h & 0xfff);
+	memcpy(out, id, sizeof(id));
+}
+
+/* A client chooses its first connection ID, before anybody knows who it is: it must not
+ * choose the place in our table too. */
+START_TEST(chosen_connection_ids_do_not_collide)
+{
+	enum { N = 120 };
+	struct secret_source colliding = {fill_colliding};
+	struct rig_client c[N] = {0};
+	unsigned longest = 0;
+	UT_hash_table *table;
+
+	tried = 0;
+	rig_start(&rig);
+	rig.cut_to_client = true;
+	for (int i = 0; i < N; i++)
+		ck_assert_ptr_nonnull(quic_connect(rig.client, &rig.at, &rig.client_addr, &rig.server_addr, NAME,
+						   &colliding, &c[i], NULL));
+	rig_run(&rig, 50 * NS_PER_MS);
+	ck_assert_uint_eq(quic_half_open(rig.server), N);
+	table = rig.server->cids->hh.tbl;
+	ck_assert_uint_ge(table->num_items, 2 * N);
+	for (unsigned i = 0; i < table->num_buckets; i++)
+		if (table->buckets[i].count > longest)
+			longest = table->buckets[i].count;
+	ck_assert_msg(longest < 30, "%u in one bucket", longest);
+	ck_assert(!table->noexpand);
+}
+END_TEST
+
 void quic_accept_tests(Suite *suite)
 {
 	TCase *t = tcase_create("accept");
@@ -122,5 +172,6 @@ void quic_accept_tests(Suite *suite)
 	tcase_add_test(t, unreadable_initials_are_no_connections);
 	tcase_add_test(t, retry_begins_at_its_threshold);
 	tcase_add_test(t, retry_token_expires);
+	tcase_add_test(t, chosen_connection_ids_do_not_collide);
 	suite_add_tcase(suite, t);
 }
