@@ -1,5 +1,5 @@
 # The commands people type; CMake and Ninja do the work.
-.PHONY: run test bench prove shrink-1000 setup build build-asan clean format
+.PHONY: run test bench prove soak shrink-1000 setup build build-asan clean format
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 run: build
@@ -16,6 +16,11 @@ shrink-1000: build
 # Does the library of scenarios catch planted bugs?
 prove: build
 	build/quicrig prove scenarios/
+
+# What a nightly job calls, the library being its fixed list of regressions.
+SOAK ?= --for 7d --devices 100 --seeds 100 --wall 8h
+soak: build
+	build/quicrig soak $(SOAK) scenarios/
 
 bench: build
 	build/quicrig-bench

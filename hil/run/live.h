@@ -94,7 +94,7 @@ struct live_job {
 	 * `owed` until the server is up again. */
 	json_t *asked, *owed;
 	bool journal_open, ending_aborted;
-	ev_timer kill_later, wall, start_limit;
+	ev_timer kill_later, wall, start_limit, rss;
 };
 
 int live_job_start(struct rig *r, struct job *job, struct err *e);

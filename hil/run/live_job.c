@@ -22,6 +22,7 @@
 #define STOP_LIMIT_S  10.0 /* a server that takes longer to end hangs */
 #define HURRY_LIMIT_S 2.0  /* where the scenario was cut short: nothing is judged by it */
 #define WALL_EXTRA_S  15.0
+#define RSS_EVERY_S   1.0
 
 #define NOW(j) live_loop_now((j)->rig->o.live)
 
@@ -381,6 +382,7 @@ static void free_job(struct live_job *j)
 	ev_timer_stop(loop, &j->kill_later);
 	ev_timer_stop(loop, &j->wall);
 	ev_timer_stop(loop, &j->start_limit);
+	ev_timer_stop(loop, &j->rss);
 	proc_end(&j->server);
 	lines_stop(&j->server_journal);
 	lines_stop(&j->control);
@@ -467,6 +469,16 @@ static void on_kill_later(struct ev_loop *loop, ev_timer *w, int events)
 		live_job_finish(j);
 }
 
+static void on_rss(struct ev_loop *loop, ev_timer *w, int events)
+{
+	struct live_job *j = w->data;
+
+	(void)loop;
+	(void)events;
+	if (j->phase == LIVE_RUNNING && j->server.pid)
+		rss_add(&j->job->rss, NOW(j)->now - tape_at(j->job->tape, 0)->t, rss_of(j->server.pid));
+}
+
 static void on_wall(struct ev_loop *loop, ev_timer *w, int events)
 {
 	(void)loop;
@@ -525,6 +537,9 @@ static void set_timers(struct live_job *j)
 	ev_timer_init(&j->kill_later, on_kill_later, 0., 0.);
 	ev_timer_init(&j->wall, on_wall, limit, limit);
 	ev_timer_init(&j->start_limit, on_start_limit, START_LIMIT_S, 0.);
+	ev_timer_init(&j->rss, on_rss, RSS_EVERY_S, RSS_EVERY_S);
+	j->rss.data = j;
+	ev_timer_start(j->rig->o.loop, &j->rss);
 	j->kill_later.data = j->wall.data = j->start_limit.data = j;
 	ev_timer_start(j->rig->o.loop, &j->wall);
 	ev_timer_start(j->rig->o.loop, &j->start_limit);

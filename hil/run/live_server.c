@@ -269,6 +269,7 @@ int live_server_start(struct live_job *j, struct err *e)
 		close(out[0]);
 		return rv;
 	}
+	j->job->rss = (struct rss_track){0}; /* another process, another life */
 	j->server_wanted = j->journal_open = true;
 	j->server_ready = false;
 	j->server_journal.line = server_line;

@@ -98,6 +98,13 @@ static void keep(struct runner *r, const struct job *job, struct scenario_result
 					   FOLDER_JOURNAL);
 }
 
+static void tell(struct runner *r, const struct job *job, const struct scenario_result *s)
+{
+	console_scenario(r->console, s);
+	if (r->o->judged)
+		r->o->judged(r->o->ctx, job->plan, s, &job->rss);
+}
+
 static void finish_job(struct runner *r, struct job *job)
 {
 	struct err e = {0};
@@ -113,7 +120,7 @@ static void finish_job(struct runner *r, struct job *job)
 	s->virtual_time = r->ops->virtual_time;
 	text_set(&s->rig, r->o->rig);
 	keep(r, job, s);
-	console_scenario(r->console, s);
+	tell(r, job, s);
 	if (r->o->hashes)
 		print_hash(job);
 }
@@ -153,7 +160,7 @@ static void could_not_start(struct runner *r, struct job *job, const char *why)
 	s->verdict = VERDICT_INCONCLUSIVE;
 	s->blame = BLAME_HARNESS;
 	text_set(&s->reason, why);
-	console_scenario(r->console, s);
+	tell(r, job, s);
 }
 
 static void start_one(struct runner *r, size_t i)
@@ -172,7 +179,7 @@ static void start_one(struct runner *r, size_t i)
 
 		if (s) {
 			scenario_skip(s, skip);
-			console_scenario(r->console, s);
+			tell(r, job, s);
 		}
 		return;
 	}

@@ -8,6 +8,8 @@
 
 #include "core/err.h"
 #include "hil/language/rigfile.h"
+#include "hil/run/rss.h"
+#include "reports/result.h"
 
 struct run_options {
 	const char *rig;  /* virtual, loopback, or a rig file's path */
@@ -22,6 +24,10 @@ struct run_options {
 	double require_coverage; /* per cent of rows; < 0: not asked for */
 	const char *libgammu_debug;
 	double wall_s; /* of the whole run; 0: none */
+	/* Told of each scenario's result as it comes, `rss` being its server's memory (may
+	 * be empty). Borrowed; may be NULL. */
+	void (*judged)(void *ctx, json_t *plan, const struct scenario_result *s, const struct rss_track *rss);
+	void *ctx;
 };
 
 /* `plans` are resolved; they may be changed (seed). Returns an exit code of

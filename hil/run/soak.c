@@ -26,10 +26,9 @@ uint64_t soak_seed(uint64_t first, unsigned i)
 	return rng_u64(&rng) >> 32; /* short enough to be typed */
 }
 
-/* The plan of one seed, and its file's text (the caller's, free()). */
-static json_t *plan_of(const struct soak_options *o, uint64_t seed, char **text, struct err *e)
+json_t *soak_plan(const struct soak_options *o, uint64_t seed, char **text, struct err *e)
 {
-	struct soak_shape shape = {.seed = seed, .devices = o->devices, .length = o->length};
+	struct soak_shape shape = {.seed = seed, .devices = o->devices, .length = o->length, .live = o->live};
 	struct source src = {.name = "scenario.yaml"};
 	struct plans plans = {0};
 	struct diags ds = {0};
@@ -82,7 +81,9 @@ static struct soak_finding *add(struct soak *s, enum soak_status status, const s
 	return f;
 }
 
-static void found(struct soak *s, const struct signature *sig, enum verdict verdict, uint64_t seed)
+/* `folder`: where the rig left it, NULL: nowhere yet. */
+static void found(struct soak *s, const struct signature *sig, enum verdict verdict, uint64_t seed,
+		  const char *folder)
 {
 	struct soak_finding *f = find(s, sig->id);
 
@@ -93,6 +94,8 @@ static void found(struct soak *s, const struct signature *sig, enum verdict verd
 	if (!f->times++) {
 		f->first_seed = seed;
 		f->verdict = verdict;
+		if (folder)
+			snprintf(f->folder, sizeof(f->folder), "%s", folder);
 	}
 }
 
@@ -117,29 +120,36 @@ static struct trial *next_regression(void *ctx)
 	return t;
 }
 
-static void regression_done(void *ctx, struct trials *ts, struct trial *t)
+void soak_regression(struct soak *s, json_t *plan, const struct scenario_result *result)
 {
-	struct soak *s = ((struct regressions *)ctx)->soak;
-	struct scenario_result *result = t->result;
 	struct soak_finding *f;
 	struct signature sig;
 
+	s->regressions_run += result->verdict != VERDICT_SKIP;
+	if (result->verdict == VERDICT_PASS || result->verdict == VERDICT_SKIP)
+		return;
+	signature_of(result, &sig);
+	f = add(s,
+		result->verdict == VERDICT_XFAIL   ? SOAK_KNOWN
+		: result->verdict == VERDICT_XPASS ? SOAK_FIXED
+						   : SOAK_REGRESSED,
+		&sig);
+	if (!f)
+		return;
+	f->regression = plan;
+	f->verdict = result->verdict;
+	if (result->folder)
+		snprintf(f->folder, sizeof(f->folder), "%s", result->folder);
+}
+
+static void regression_done(void *ctx, struct trials *ts, struct trial *t)
+{
+	struct soak *s = ((struct regressions *)ctx)->soak;
+
 	(void)ts;
 	if (!t->interrupted) {
-		s->regressions_run++;
 		s->events += t->events;
-		signature_of(result, &sig);
-		f = result->verdict == VERDICT_PASS || result->verdict == VERDICT_SKIP
-			    ? NULL
-			    : add(s,
-				  result->verdict == VERDICT_XFAIL   ? SOAK_KNOWN
-				  : result->verdict == VERDICT_XPASS ? SOAK_FIXED
-								     : SOAK_REGRESSED,
-				  &sig);
-		if (f) {
-			f->regression = t->plan;
-			f->verdict = result->verdict;
-		}
+		soak_regression(s, t->plan, t->result);
 	}
 	trial_free(t);
 	soak_progress(s, false);
@@ -164,7 +174,7 @@ static struct trial *next_recording(struct soak *s, struct seeds *q)
 		if (f->status != SOAK_NEW || f->recorded)
 			continue;
 		f->recorded = true;
-		plan = plan_of(s->o, f->first_seed, NULL, q->e);
+		plan = soak_plan(s->o, f->first_seed, NULL, q->e);
 		t = plan ? trial_new(plan) : NULL;
 		json_decref(plan);
 		if (t) {
@@ -185,7 +195,7 @@ static struct trial *next_seed(void *ctx)
 
 	if (t || q->broken || s->begun == s->o->seeds)
 		return t;
-	plan = plan_of(s->o, soak_seed(s->o->seed, s->begun), NULL, q->e);
+	plan = soak_plan(s->o, soak_seed(s->o->seed, s->begun), NULL, q->e);
 	t = plan ? trial_new(plan) : NULL;
 	json_decref(plan);
 	if (t)
@@ -195,20 +205,20 @@ static struct trial *next_seed(void *ctx)
 	return t;
 }
 
-static uint64_t seed_of(const struct trial *t)
+static uint64_t seed_of(json_t *plan)
 {
-	const char *seed = json_string_value(json_object_get(t->plan, "seed"));
+	const char *seed = json_string_value(json_object_get(plan, "seed"));
 
 	return seed ? strtoull(seed, NULL, 0) : 0;
 }
 
-static void judge_memory(struct soak *s, const struct trial *t)
+static void judge_memory(struct soak *s, json_t *plan, const struct rss_track *rss)
 {
 	struct signature sig = {
 		.id = "memory",
-		.text = "memory: the rig's process grows while its fleet lives the same life"};
+		.text = "memory: the server's process grows while its fleet lives the same life"};
 	int64_t growth;
-	enum rss_verdict v = rss_judge(&t->rss, &growth);
+	enum rss_verdict v = rss_judge(rss, &growth);
 
 	if (v == RSS_TOO_SHORT)
 		return;
@@ -217,8 +227,25 @@ static void judge_memory(struct soak *s, const struct trial *t)
 		s->memory_worst_kib = growth;
 	if (v == RSS_GROWS) {
 		s->memory_grew++;
-		found(s, &sig, VERDICT_FAIL, seed_of(t));
+		found(s, &sig, VERDICT_FAIL, seed_of(plan), NULL);
 	}
+}
+
+void soak_seed_result(struct soak *s, json_t *plan, const struct scenario_result *result,
+		      const struct rss_track *rss)
+{
+	struct signature sig;
+
+	s->ended++;
+	judge_memory(s, plan, rss);
+	if (result->verdict == VERDICT_PASS) {
+		s->passed++;
+		return;
+	}
+	s->failed += result->verdict != VERDICT_INCONCLUSIVE;
+	s->inconclusive += result->verdict == VERDICT_INCONCLUSIVE;
+	signature_of(result, &sig);
+	found(s, &sig, result->verdict, seed_of(plan), result->folder);
 }
 
 static void recorded(struct soak *s, struct trial *t)
@@ -227,7 +254,7 @@ static void recorded(struct soak *s, struct trial *t)
 	struct err e = {0};
 	char *text = NULL;
 
-	json_decref(plan_of(s->o, f->first_seed, &text, &e));
+	json_decref(soak_plan(s->o, f->first_seed, &text, &e));
 	if (strcmp(f->signature.id, "memory") != 0 && !signature_in(t->result, f->signature.id))
 		snprintf(f->note, sizeof(f->note), "the same seed did not fail alike a second time");
 	if (text)
@@ -238,7 +265,6 @@ static void recorded(struct soak *s, struct trial *t)
 static void seed_done(void *ctx, struct trials *ts, struct trial *t)
 {
 	struct soak *s = ((struct seeds *)ctx)->soak;
-	struct signature sig;
 
 	(void)ts;
 	if (t->interrupted)
@@ -247,17 +273,8 @@ static void seed_done(void *ctx, struct trials *ts, struct trial *t)
 		recorded(s, t);
 		goto out;
 	}
-	s->ended++;
 	s->events += t->events;
-	judge_memory(s, t);
-	if (t->result->verdict == VERDICT_PASS) {
-		s->passed++;
-		goto out;
-	}
-	s->failed += t->result->verdict != VERDICT_INCONCLUSIVE;
-	s->inconclusive += t->result->verdict == VERDICT_INCONCLUSIVE;
-	signature_of(t->result, &sig);
-	found(s, &sig, t->result->verdict, seed_of(t));
+	soak_seed_result(s, t->plan, t->result, &t->rss);
 out:
 	trial_free(t);
 	soak_progress(s, false);
@@ -279,9 +296,11 @@ static int work(struct soak *s, struct err *e)
 				    .tick = on_tick,
 				    .ctx = &r,
 				    .wall_s = s->o->wall_s};
-	int rv = s->o->regressions_n ? trials_run(&to, &s->signal_number, e) : 0;
+	int rv = s->o->live	       ? soak_live(s, e)
+		 : s->o->regressions_n ? trials_run(&to, &s->signal_number, e)
+				       : 0;
 
-	if (rv)
+	if (rv || s->o->live)
 		return rv;
 	to.next = next_seed;
 	to.done = seed_done;
@@ -361,7 +380,7 @@ static struct trial *next_canary(void *ctx)
 
 	if (c->begun == c->o->seeds || c->e->code)
 		return NULL;
-	plan = plan_of(c->o, soak_seed(c->o->seed, c->begun), NULL, c->e);
+	plan = soak_plan(c->o, soak_seed(c->o->seed, c->begun), NULL, c->e);
 	t = plan ? trial_new(plan) : NULL;
 	json_decref(plan);
 	if (t)
@@ -384,7 +403,7 @@ static void canary_done(void *ctx, struct trials *ts, struct trial *t)
 		trials_stop(ts);
 }
 
-int soak_canary(const struct soak_options *o, unsigned *found_after, struct err *e)
+int soak_canary(const struct soak_options *o, unsigned *found_after, int *signal_number, struct err *e)
 {
 	struct canary c = {.o = o, .e = e};
 	struct trials_options to = {.jobs = o->jobs,
@@ -393,7 +412,7 @@ int soak_canary(const struct soak_options *o, unsigned *found_after, struct err 
 				    .done = canary_done,
 				    .ctx = &c,
 				    .wall_s = o->wall_s};
-	int rv = trials_run(&to, NULL, e);
+	int rv = trials_run(&to, signal_number, e);
 
 	*found_after = c.found_at;
 	return rv ? rv : e->code;

@@ -15,6 +15,7 @@ struct soak_options {
 	uint64_t seed; /* the first; the others follow from it */
 	unsigned seeds, devices;
 	time_ns length; /* of each, by the virtual clock */
+	bool live;	/* on the loopback rig, by real clocks: nothing is recorded twice or shrunk */
 	unsigned jobs;	/* 0: the rig's own number */
 	double wall_s;	/* of the whole; 0: none */
 	const char *out;
@@ -22,6 +23,8 @@ struct soak_options {
 	const char *plant;   /* a planted bug's name for `program`; NULL: none */
 	bool shrink;
 	double shrink_s; /* for each new failure */
+	/* What the canary came to, for the report; NULL: there was none. */
+	const char *canary;
 	/* Regressions: scenarios run first. Those with an xfail are the known failures; one
 	 * that passes is fixed. They may be changed. */
 	json_t **regressions;
@@ -32,9 +35,10 @@ struct soak_options {
  * then is reported. */
 int soak_run(const struct soak_options *o);
 
-/* The canary: does the soak find a planted bug within `o->seeds` seeds? `*found_after`
- * is how many it took (0: it did not). 0 or ERR_*. */
-int soak_canary(const struct soak_options *o, unsigned *found_after, struct err *e);
+/* The canary: does a soak like this one find a planted bug (`o->plant`, in `o->program`)
+ * within `o->seeds` seeds? `*found_after` is how many it took (0: it did not). 0, ERR_CLOSED
+ * (interrupted, `*signal_number` says by what) or another ERR_*. */
+int soak_canary(const struct soak_options *o, unsigned *found_after, int *signal_number, struct err *e);
 
 /* The i-th seed of a soak. */
 uint64_t soak_seed(uint64_t first, unsigned i);

@@ -48,6 +48,17 @@ struct soak {
 	double last_line;
 };
 
+/* soak.c */
+/* The plan of one seed, and (unless NULL) its file's text, the caller's to free(). */
+json_t *soak_plan(const struct soak_options *o, uint64_t seed, char **text, struct err *e);
+/* What became of a regression, and of a seed. */
+void soak_regression(struct soak *s, json_t *plan, const struct scenario_result *result);
+void soak_seed_result(struct soak *s, json_t *plan, const struct scenario_result *result,
+		      const struct rss_track *rss);
+
+/* soak_live.c: regressions and seeds on the loopback rig. 0 or ERR_*. */
+int soak_live(struct soak *s, struct err *e);
+
 /* soak_report.c */
 int soak_open(struct soak *s, struct err *e);
 void soak_progress(struct soak *s, bool last);

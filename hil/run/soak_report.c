@@ -189,6 +189,8 @@ static void print_end(const struct soak *s, FILE *out)
 			(double)s->memory_worst_kib / 1024);
 	else
 		fprintf(out, "memory: no run was long enough to tell\n");
+	if (s->o->canary)
+		fprintf(out, "canary: %s\n", s->o->canary);
 	if (s->cut)
 		fprintf(out, "cut short: %s\n",
 			s->signal_number ? "interrupted" : "over its wall-clock limit");
@@ -219,7 +221,7 @@ static json_t *soak_json(const struct soak *s)
 		json_array_append_new(findings, finding_json(&s->findings[i]));
 	snprintf(seed, sizeof(seed), "0x%" PRIx64, s->o->seed);
 	return json_pack("{s:i, s:s, s:s, s:I, s:I, s:I, s:{s:i, s:i, s:i, s:i, s:i}, s:I, s:i, s:{s:i, s:i, "
-			 "s:I}, s:o, s:i, s:b, s:s*}",
+			 "s:I}, s:o, s:i, s:b, s:s*, s:s*, s:s}",
 			 "version", 1, "build", QUICRIG_VERSION, "seed", seed, "started",
 			 (json_int_t)s->started_unix, "ended", (json_int_t)s->ended_unix, "length_s",
 			 (json_int_t)(s->o->length / NS_PER_S), "seeds", "asked", (int)s->o->seeds, "ended",
@@ -227,7 +229,8 @@ static json_t *soak_json(const struct soak *s)
 			 (int)s->inconclusive, "events", (json_int_t)s->events, "devices", (int)s->o->devices,
 			 "memory", "judged", (int)s->memory_judged, "grew", (int)s->memory_grew, "worst_kib",
 			 (json_int_t)s->memory_worst_kib, "findings", findings, "findings_more",
-			 (int)s->findings_more, "cut", s->cut, "error", s->error[0] ? s->error : NULL);
+			 (int)s->findings_more, "cut", s->cut, "error", s->error[0] ? s->error : NULL, "canary", s->o->canary, "rig",
+			 s->o->live ? "loopback" : "virtual");
 }
 
 static int point_latest(const struct soak *s)
