@@ -7,6 +7,7 @@
 #include "hil/language/scenario.h"
 #include "hil/language/select.h"
 #include "hil/run/prove.h"
+#include "hil/options.h"
 #include "hil/verbs.h"
 
 #define BUGS_MAX 100
@@ -101,17 +102,10 @@ static int read_options(int argc, char **argv, struct choice *c)
 static int load(int argc, char **argv, const struct choice *c, struct prove *p)
 {
 	struct plans plans = {0};
-	struct diags ds = {0};
 	struct err e = {0};
 	size_t kept = 0;
-	int code = EXIT_PASSED;
+	int code = option_scenarios(argv + optind, argc - optind, &plans);
 
-	for (int i = optind; i < argc; i++)
-		scenario_load(argv[i], &ds, &plans);
-	if (ds.errors) {
-		diags_print(&ds, stderr);
-		code = EXIT_BAD_INPUT;
-	}
 	for (size_t i = 0; !code && i < plans.n; i++) {
 		json_t *plan = plans.v[i];
 
@@ -127,7 +121,6 @@ static int load(int argc, char **argv, const struct choice *c, struct prove *p)
 		fputs("quicrig prove: no scenario for the virtual rig selected\n", stderr);
 		code = EXIT_NOTHING;
 	}
-	diags_fini(&ds);
 	plans_fini(&plans);
 	return code;
 }

@@ -9,6 +9,7 @@
 #include "hil/run/lift.h"
 #include "hil/run/offline.h"
 #include "hil/run/replay.h"
+#include "hil/options.h"
 #include "hil/verbs.h"
 
 static const char help[] =
@@ -53,10 +54,7 @@ struct choice {
 
 static int bad(const char *fmt, const char *value)
 {
-	fputs("quicrig replay: error: ", stderr);
-	fprintf(stderr, fmt, value);
-	fputc('\n', stderr);
-	return EXIT_BAD_INPUT;
+	return option_bad("replay", fmt, value);
 }
 
 static int set_mode(struct choice *c, enum mode mode)

@@ -10,6 +10,7 @@
 #include "hil/language/rigfile.h"
 #include "hil/language/scenario.h"
 #include "hil/language/select.h"
+#include "hil/options.h"
 #include "hil/run/runner.h"
 #include "hil/verbs.h"
 
@@ -47,13 +48,10 @@ struct choice {
 
 static int bad(const char *fmt, const char *value)
 {
-	fputs("quicrig run: error: ", stderr);
-	fprintf(stderr, fmt, value);
-	fputc('\n', stderr);
-	return EXIT_BAD_INPUT;
+	return option_bad("run", fmt, value);
 }
 
-static int read_number(const char *text, double low, double high, double *out)
+static int read_share(const char *text, double low, double high, double *out)
 {
 	char *end;
 
@@ -66,11 +64,9 @@ static int read_number(const char *text, double low, double high, double *out)
 
 static int take_seed(struct choice *c, const char *text)
 {
-	char *end;
+	uint64_t n;
 
-	errno = 0;
-	strtoull(text, &end, 0);
-	if (!*text || *text == '-' || *end || errno)
+	if (option_number(text, 0, UINT64_MAX, &n))
 		return bad("--seed is a number such as 0x5eed or 42, not '%s'", text);
 	c->o.seed = text;
 	return -1;
@@ -80,7 +76,7 @@ static int take(struct choice *c, int opt, const char *arg)
 {
 	struct err e = {0};
 	char text[800];
-	double n;
+	uint64_t n;
 	time_ns t;
 
 	switch (opt) {
@@ -96,7 +92,7 @@ static int take(struct choice *c, int opt, const char *arg)
 	case 's':
 		return take_seed(c, arg);
 	case 'j':
-		if (read_number(arg, 1, 64, &n))
+		if (option_number(arg, 1, 64, &n))
 			return bad("--jobs is 1…64, not '%s'", arg);
 		c->o.jobs = (unsigned)n;
 		return -1;
@@ -112,7 +108,7 @@ static int take(struct choice *c, int opt, const char *arg)
 		c->o.allow_unjudged = true;
 		return -1;
 	case 'c':
-		if (read_number(arg, 0, 100, &c->o.require_coverage))
+		if (read_share(arg, 0, 100, &c->o.require_coverage))
 			return bad("--require-coverage is 0%%…100%%, not '%s'", arg);
 		return -1;
 	case 'k':
@@ -163,23 +159,6 @@ static int read_options(int argc, char **argv, struct choice *c)
 	return -1;
 }
 
-/* All errors of all files at once, then nothing runs. */
-static int load(int argc, char **argv, struct plans *plans)
-{
-	struct diags ds = {0};
-	int code = EXIT_PASSED;
-
-	for (int i = optind; i < argc; i++)
-		scenario_load(argv[i], &ds, plans);
-	diags_print(&ds, stderr);
-	if (ds.errors) {
-		fprintf(stderr, "%zu error%s: nothing was run\n", ds.errors, ds.errors == 1 ? "" : "s");
-		code = EXIT_BAD_INPUT;
-	}
-	diags_fini(&ds);
-	return code;
-}
-
 /* A rig that is not built in is a rig file. */
 static int load_rig(struct choice *c)
 {
@@ -224,7 +203,7 @@ int run_main(int argc, char **argv)
 		return EXIT_INTERNAL;
 	code = read_options(argc, argv, &c);
 	if (code < 0) {
-		code = load(argc, argv, &plans);
+		code = option_scenarios(argv + optind, argc - optind, &plans);
 		if (!code)
 			code = load_rig(&c);
 		keep_selected(&plans, c.select);

@@ -14,6 +14,7 @@
 #include "hil/run/prove.h"
 #include "hil/run/shrink.h"
 #include "hil/run/shrink_moves.h"
+#include "hil/options.h"
 #include "hil/verbs.h"
 
 static const char help[] =
@@ -41,10 +42,7 @@ struct choice {
 
 static int bad(const char *fmt, const char *value)
 {
-	fputs("quicrig shrink: error: ", stderr);
-	fprintf(stderr, fmt, value);
-	fputc('\n', stderr);
-	return EXIT_BAD_INPUT;
+	return option_bad("shrink", fmt, value);
 }
 
 static int failed(const struct err *e)
@@ -68,12 +66,9 @@ static int failed(const struct err *e)
 
 static int number(const char *text, unsigned long high, unsigned *out)
 {
-	char *end;
-	unsigned long n;
+	uint64_t n;
 
-	errno = 0;
-	n = strtoul(text, &end, 10);
-	if (!*text || *text == '-' || *end || errno || n < 1 || n > high)
+	if (option_number(text, 1, high, &n))
 		return -1;
 	*out = (unsigned)n;
 	return 0;

@@ -1,5 +1,4 @@
 /* quicrig soak: what a nightly job calls. */
-#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -10,7 +9,7 @@
 
 #include "core/settings.h"
 #include "hil/judge/verdict.h"
-#include "hil/language/scenario.h"
+#include "hil/options.h"
 #include "hil/run/soak.h"
 #include "hil/run/soak_scenario.h"
 #include "hil/verbs.h"
@@ -58,19 +57,7 @@ struct choice {
 
 static int bad(const char *fmt, const char *value)
 {
-	fputs("quicrig soak: error: ", stderr);
-	fprintf(stderr, fmt, value);
-	fputc('\n', stderr);
-	return EXIT_BAD_INPUT;
-}
-
-static int number(const char *text, uint64_t low, uint64_t high, uint64_t *out)
-{
-	char *end;
-
-	errno = 0;
-	*out = strtoull(text, &end, 0);
-	return !*text || *text == '-' || *end || errno || *out < low || *out > high ? -1 : 0;
+	return option_bad("soak", fmt, value);
 }
 
 static int take(struct choice *c, int opt, const char *arg)
@@ -85,26 +72,26 @@ static int take(struct choice *c, int opt, const char *arg)
 		c->o.length = t;
 		return -1;
 	case 'd':
-		if (number(arg, SOAK_DEVICES_MIN, SOAK_DEVICES_MAX, &n))
+		if (option_number(arg, SOAK_DEVICES_MIN, SOAK_DEVICES_MAX, &n))
 			return bad("--devices is 8…100000, not '%s'", arg);
 		c->o.devices = (unsigned)n;
 		return -1;
 	case 'n':
-		if (number(arg, 1, 1000000, &n))
+		if (option_number(arg, 1, 1000000, &n))
 			return bad("--seeds is 1…1000000, not '%s'", arg);
 		c->o.seeds = (unsigned)n;
 		return -1;
 	case 's':
-		return number(arg, 0, UINT64_MAX, &c->o.seed)
+		return option_number(arg, 0, UINT64_MAX, &c->o.seed)
 			       ? bad("--seed is a number such as 0x5eed or 42, not '%s'", arg)
 			       : -1;
 	case 'p':
 		c->print = true;
-		return number(arg, 0, UINT64_MAX, &c->print_seed)
+		return option_number(arg, 0, UINT64_MAX, &c->print_seed)
 			       ? bad("--print takes a seed such as 0x5eed or 42, not '%s'", arg)
 			       : -1;
 	case 'j':
-		if (number(arg, 1, 64, &n))
+		if (option_number(arg, 1, 64, &n))
 			return bad("--jobs is 1…64, not '%s'", arg);
 		c->o.jobs = (unsigned)n;
 		return -1;
@@ -120,7 +107,7 @@ static int take(struct choice *c, int opt, const char *arg)
 		c->o.shrink_s = (double)t / 1e9;
 		return -1;
 	case 'c':
-		if (number(arg, 0, 1000, &n))
+		if (option_number(arg, 0, 1000, &n))
 			return bad("--canary is 0…1000, not '%s'", arg);
 		c->canary = (unsigned)n;
 		return -1;
@@ -175,22 +162,6 @@ static int print_scenario(const struct choice *c)
 		fputs(text.data, stdout);
 	buf_fini(&text);
 	return rv ? EXIT_INTERNAL : EXIT_PASSED;
-}
-
-static int load(int argc, char **argv, struct plans *plans)
-{
-	struct diags ds = {0};
-	int code = EXIT_PASSED;
-
-	for (int i = optind; i < argc; i++)
-		scenario_load(argv[i], &ds, plans);
-	diags_print(&ds, stderr);
-	if (ds.errors) {
-		fprintf(stderr, "%zu error%s: nothing was run\n", ds.errors, ds.errors == 1 ? "" : "s");
-		code = EXIT_BAD_INPUT;
-	}
-	diags_fini(&ds);
-	return code;
 }
 
 /* What was not said depends on the rig. */
@@ -257,7 +228,7 @@ int soak_main(int argc, char **argv)
 	defaults(&c);
 	if (c.print)
 		return print_scenario(&c);
-	code = load(argc, argv, &plans);
+	code = option_scenarios(argv + optind, argc - optind, &plans);
 	if (!code) {
 		printf("soak: %u seed%s from 0x%" PRIx64 "\n", c.o.seeds, c.o.seeds == 1 ? "" : "s", c.o.seed);
 		fflush(stdout);
