@@ -30,6 +30,6 @@ void plant_list(FILE *out)
 			rows[i].what);
 		if (rows[i].beyond)
 			fprintf(out, ",\"beyond\":\"%s\"", rows[i].beyond);
-		fputs("}\n", out);
+		fputs(i == PLANT_CANARY ? ",\"canary\":true}\n" : "}\n", out);
 	}
 }

@@ -57,6 +57,10 @@
 	  NULL)                                                                                                \
 	X(POWER_CUT_FORGETS, "power-cut-forgets", "device", "tokens do not outlive a power cut", NULL)
 
+/* What a soak must find before it may be trusted. It shows only where a server dies between
+ * an answer and its commit: a schedule that lost its faults misses it. */
+#define PLANT_CANARY PLANT_REPLY_BEFORE_COMMIT
+
 #define PLANT_ENUM(name, ...) PLANT_##name,
 enum plant { PLANT_TABLE(PLANT_ENUM) PLANT_COUNT };
 
@@ -66,7 +70,7 @@ extern enum plant plant_selected;
 
 /* False where there is no bug of that name. */
 bool plant_select(const char *name);
-/* One JSON object a bug: {"name", "blame", "what", "beyond"?}. */
+/* One JSON object a bug: {"name", "blame", "what", "beyond"?, "canary"?}. */
 void plant_list(FILE *out);
 
 #endif

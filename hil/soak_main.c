@@ -10,6 +10,7 @@
 #include "core/settings.h"
 #include "hil/judge/verdict.h"
 #include "hil/options.h"
+#include "hil/run/prove.h"
 #include "hil/run/soak.h"
 #include "hil/run/soak_scenario.h"
 #include "hil/verbs.h"
@@ -39,11 +40,8 @@ static const char help[] =
 	"Ctrl-C ends it and reports. Exit: 0 nothing new, 1 new, regressed or fixed, 2 bad\n"
 	"input, 3 environment, 5 inconclusive or cut short by --wall, 130/143 interrupted.\n";
 
-/* Shows only where a server dies between an answer and its commit: a schedule that lost
- * its faults misses it. Its seeds are always the same, so that no night is unlucky. */
-#define CANARY_BUG     "reply-before-commit"
+/* Its seeds are always the same, so that no night is unlucky. */
 #define CANARY_SEED    0xca9a41
-#define CANARY_PROGRAM "quicrig-prove"
 #define CANARY_DEVICES 12
 #define CANARY_LENGTH  (3600 * NS_PER_S)
 
@@ -176,8 +174,19 @@ static void defaults(struct choice *c)
 	c->o.shrink = c->o.shrink && !c->o.live;
 }
 
+/* Which bug it is, PROVE_PROGRAM says: the product knows none by name. */
+static int canary_of(const struct prove *p, const char **bug, struct err *e)
+{
+	for (size_t i = 0; i < p->bugs_n; i++)
+		if (p->bugs[i].canary) {
+			*bug = p->bugs[i].name;
+			return 0;
+		}
+	return err_set(e, ERR_ENVIRONMENT, PROVE_PROGRAM " names no canary");
+}
+
 /* A small soak over a program with a bug planted in it. < 0: found, go on. */
-static int canary(struct choice *c)
+static int canary_with(struct choice *c, struct prove *p)
 {
 	struct soak_options o = {.seed = CANARY_SEED,
 				 .seeds = c->canary,
@@ -185,16 +194,17 @@ static int canary(struct choice *c)
 				 .length = CANARY_LENGTH,
 				 .jobs = c->o.jobs,
 				 .out = c->o.out,
-				 .program = CANARY_PROGRAM,
-				 .plant = CANARY_BUG};
+				 .program = PROVE_PROGRAM};
 	struct err e = {0};
 	unsigned after = 0;
 	int signal_number = 0, rv;
 	char text[800];
 
-	if (!c->canary)
-		return -1;
-	rv = soak_canary(&o, &after, &signal_number, &e);
+	rv = prove_open(p, &e);
+	if (!rv)
+		rv = canary_of(p, &o.plant, &e);
+	if (!rv)
+		rv = soak_canary(&o, &after, &signal_number, &e);
 	if (signal_number)
 		return signal_number == SIGTERM ? EXIT_TERMINATED : EXIT_INTERRUPTED;
 	if (rv) {
@@ -206,14 +216,26 @@ static int canary(struct choice *c)
 		fprintf(stderr,
 			"quicrig soak: error: canary: the planted bug '%s' was not found within %u seed%s: a soak "
 			"that passes would prove nothing\n",
-			CANARY_BUG, c->canary, c->canary == 1 ? "" : "s");
+			o.plant, c->canary, c->canary == 1 ? "" : "s");
 		return EXIT_FAILED;
 	}
-	snprintf(c->canary_text, sizeof(c->canary_text), "planted bug '%s' found at seed %u of at most %u", CANARY_BUG,
+	snprintf(c->canary_text, sizeof(c->canary_text), "planted bug '%s' found at seed %u of at most %u", o.plant,
 		 after, c->canary);
 	printf("canary: %s\n", c->canary_text);
 	c->o.canary = c->canary_text;
 	return -1;
+}
+
+static int canary(struct choice *c)
+{
+	struct prove p = {0};
+	int code;
+
+	if (!c->canary)
+		return -1;
+	code = canary_with(c, &p);
+	prove_fini(&p);
+	return code;
 }
 
 int soak_main(int argc, char **argv)

@@ -72,6 +72,7 @@ static int add_bug(struct prove *p, const char *line)
 	if (!rv) {
 		b->blame = blame_by_name(blame);
 		b->wanted = true;
+		b->canary = json_is_true(json_object_get(j, "canary"));
 		rv = text_set(&b->name, name) || text_set(&b->what, what) ||
 				     text_set(&b->beyond, json_string_value(json_object_get(j, "beyond")))
 			     ? ERR_NOMEM

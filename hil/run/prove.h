@@ -19,6 +19,7 @@ struct prove_bug {
 	char *beyond; /* why no scenario can show it; NULL: one must */
 	enum blame blame;
 	bool wanted;
+	bool canary; /* the one that a soak must find */
 	/* filled by prove_run */
 	bool caught, running;
 	char *by, *how;	   /* the scenario's id, the failure's signature */
