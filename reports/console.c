@@ -288,7 +288,7 @@ void console_end(struct console *c, const struct run_result *r)
 	uint64_t wall = 0;
 	unsigned hit = 0;
 	bool any_virtual = false;
-	char span[32];
+	char span[32], hash[65];
 
 	clear_progress(c);
 	for (unsigned row = 1; row < ROW_END; row++) {
@@ -314,6 +314,9 @@ void console_end(struct console *c, const struct run_result *r)
 		fputs(" · interrupted", c->out);
 	fputc('\n', c->out);
 	put_sms(c, r);
+	run_result_sha256(r, hash);
+	if (hash[0])
+		fprintf(c->out, "journal SHA-256 %s\n", hash);
 	put_skipped(c, r);
 	fflush(c->out);
 }

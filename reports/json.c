@@ -144,6 +144,8 @@ static json_t *scenario_json(const struct scenario_result *s)
 	json_object_set_new(j, "wall_ns", count(s->wall_ns));
 	json_object_set_new(j, "virtual_time", json_boolean(s->virtual_time));
 	json_object_set_new(j, "rig", text(s->rig));
+	if (s->journal_sha256[0])
+		json_object_set_new(j, "journal_sha256", text(s->journal_sha256));
 	if (s->folder)
 		json_object_set_new(j, "folder", text(s->folder));
 	return j;
@@ -193,12 +195,16 @@ static json_t *totals_json(const struct run_result *r)
 json_t *report_json(const struct run_result *r)
 {
 	json_t *scenarios = json_array(), *run;
+	char hash[65];
 
 	for (size_t i = 0; i < r->n; i++)
 		json_array_append_new(scenarios, scenario_json(r->scenarios[i]));
 	run = json_pack("{s:o,s:o,s:o,s:o,s:o,s:b}", "seed", text(r->seed), "rig", text(r->rig), "build",
 			text(r->build), "started", instant_json(r->started_unix_ms), "ended",
 			instant_json(r->ended_unix_ms), "interrupted", r->interrupted);
+	run_result_sha256(r, hash);
+	if (hash[0])
+		json_object_set_new(run, "journal_sha256", text(hash));
 	return json_pack("{s:i,s:o,s:o,s:o}", "version", REPORT_VERSION, "run", run, "scenarios", scenarios,
 			 "totals", totals_json(r));
 }

@@ -98,6 +98,7 @@ static void put_never(const struct run_result *r, struct buf *b)
 int report_markdown(const struct run_result *r, struct buf *b)
 {
 	uint64_t issued = 0, submitted = 0, delivered = 0;
+	char hash[65];
 
 	buf_puts(b, "# quicrig\n\n");
 	for (unsigned v = 0; v < VERDICT_COUNT; v++)
@@ -123,5 +124,8 @@ int report_markdown(const struct run_result *r, struct buf *b)
 	buf_printf(b, "\nSMS submitted%s %" PRIu64 ", codes issued %" PRIu64 ", SMS delivered %" PRIu64 ".\n",
 		   r->libgammu ? " through libgammu" : "", submitted, issued, delivered);
 	put_never(r, b);
+	run_result_sha256(r, hash);
+	if (hash[0])
+		buf_printf(b, "\nJournal SHA-256 `%s`.\n", hash);
 	return b->failed;
 }

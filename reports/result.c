@@ -5,6 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/buf.h"
+#include "core/hash.h"
+
+#define HASH_LINES_MAX (64u << 20)
+
 #define NAME(name, text) text,
 static const char *const verdicts[] = {VERDICT_TABLE(NAME)};
 static const char *const blames[] = {BLAME_TABLE(NAME)};
@@ -144,6 +149,23 @@ void check_result_fini(struct check_result *c)
 		free(c->causes[i].first);
 	}
 	memset(c, 0, sizeof(*c));
+}
+
+void run_result_sha256(const struct run_result *r, char out[65])
+{
+	uint8_t digest[HASH_SIZE];
+	struct buf lines;
+
+	out[0] = '\0';
+	buf_init(&lines, HASH_LINES_MAX);
+	for (size_t i = 0; i < r->n; i++)
+		if (r->scenarios[i]->journal_sha256[0])
+			buf_printf(&lines, "%s  %s\n", r->scenarios[i]->journal_sha256, r->scenarios[i]->id);
+	if (lines.len && !lines.failed) {
+		hash_sha256(lines.data, lines.len, digest);
+		hash_hex(digest, HASH_SIZE, out);
+	}
+	buf_fini(&lines);
 }
 
 void scenario_result_fini(struct scenario_result *s)

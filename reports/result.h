@@ -114,6 +114,7 @@ struct scenario_result {
 	time_ns duration_ns;            /* by the rig's clock */
 	/* the runner's to fill */
 	uint64_t wall_ns;
+	char journal_sha256[65];        /* lower-case hex, of the journal's lines; "": it has none */
 	bool virtual_time;
 	char *rig;                      /* virtual, loopback, a file's name */
 	char *folder;                   /* replays by itself; NULL: none */
@@ -139,6 +140,10 @@ void run_result_fini(struct run_result *r);
 /* A new scenario, owned by the run; NULL and ERR_EXISTS where the id is taken, ERR_NOMEM. */
 struct scenario_result *run_result_add(struct run_result *r, const char *id, struct err *e);
 unsigned run_result_count(const struct run_result *r, enum verdict v);
+/* One hash for a run: SHA-256, in lower-case hex, of the lines "<journal's SHA-256>  <id>\n"
+ * of all scenarios that have a journal, in the order in which they stand (the files').
+ * "" where none has one. */
+void run_result_sha256(const struct run_result *r, char out[65]);
 
 void scenario_result_fini(struct scenario_result *s);
 /* Empties all but the id; the caller's own fields too. */

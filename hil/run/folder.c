@@ -18,9 +18,17 @@
 
 #define PRIVATE_NAME "quicrig-run-" /* and the runner's pid */
 
+/* A stretch of journal.jsonl, in the order of writing. */
+struct stretch {
+	size_t place; /* of its scenario; 0: of none */
+	long from, to;
+};
+
 struct folder {
 	char dir[PATH_MAX], latest[PATH_MAX], name[128], private_dir[PATH_MAX];
 	FILE *journal;
+	struct stretch *stretches;
+	size_t stretches_n, stretches_cap;
 	struct err error;
 };
 
@@ -128,7 +136,7 @@ struct folder *folder_open(const char *out, const char *seed, struct err *e)
 		goto fail;
 	snprintf(a->latest, sizeof(a->latest), "%s/latest", out);
 	if (snprintf(path, sizeof(path), "%s/journal.jsonl", a->dir) >= (int)sizeof(path) ||
-	    !(a->journal = fopen(path, "we"))) {
+	    !(a->journal = fopen(path, "w+e"))) {
 		err_set(e, ERR_IO, "cannot write %s/journal.jsonl: %s", a->dir, strerror(errno));
 		goto fail;
 	}
@@ -146,6 +154,7 @@ void folder_free(struct folder *a)
 		fclose(a->journal);
 	if (a->private_dir[0])
 		nftw(a->private_dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	free(a->stretches);
 	free(a);
 }
 
@@ -164,15 +173,107 @@ const char *folder_private(const struct folder *a)
 	return a->private_dir;
 }
 
-void folder_keep(struct folder *a, const struct recording *r, struct scenario_result *s, enum folder_what what)
+static void cannot_write(struct folder *a)
+{
+	err_set(&a->error, ERR_IO, "cannot write %s/journal.jsonl: %s", a->dir, strerror(errno));
+}
+
+/* What was written since the last stretch belongs to `place`. */
+static void mark(struct folder *a, size_t place)
+{
+	struct stretch *last = a->stretches_n ? &a->stretches[a->stretches_n - 1] : NULL, *grown;
+	long from = last ? last->to : 0, to = ftell(a->journal);
+
+	if (to < 0) {
+		cannot_write(a);
+		return;
+	}
+	if (last && last->place == place) {
+		last->to = to;
+		return;
+	}
+	if (a->stretches_n == a->stretches_cap) {
+		grown = realloc(a->stretches, (a->stretches_cap * 2 + 16) * sizeof(*grown));
+		if (!grown) {
+			err_set(&a->error, ERR_NOMEM, "out of memory");
+			return;
+		}
+		a->stretches = grown;
+		a->stretches_cap = a->stretches_cap * 2 + 16;
+	}
+	a->stretches[a->stretches_n++] = (struct stretch){.place = place, .from = from, .to = to};
+}
+
+static int by_place(const void *a, const void *b)
+{
+	const struct stretch *x = a, *y = b;
+
+	if (x->place != y->place)
+		return x->place < y->place ? -1 : 1;
+	return x->from < y->from ? -1 : x->from > y->from;
+}
+
+static int copy_stretch(FILE *from, const struct stretch *s, FILE *to)
+{
+	char part[64 * 1024];
+	long left = s->to - s->from;
+
+	if (fseek(from, s->from, SEEK_SET))
+		return ERR_IO;
+	while (left > 0) {
+		size_t want = left < (long)sizeof(part) ? (size_t)left : sizeof(part);
+
+		if (fread(part, 1, want, from) != want || fwrite(part, 1, want, to) != want)
+			return ERR_IO;
+		left -= (long)want;
+	}
+	return 0;
+}
+
+/* Scenarios end in any order. Written anew only where that was not the files', and the
+ * whole journal stays in its place until then. */
+static int put_in_order(struct folder *a)
+{
+	char path[PATH_MAX], fresh[PATH_MAX];
+	bool ordered = true;
+	int rv = 0;
+	FILE *f;
+
+	for (size_t i = 1; i < a->stretches_n; i++)
+		ordered = ordered && a->stretches[i - 1].place <= a->stretches[i].place;
+	if (ordered)
+		return 0;
+	if (snprintf(path, sizeof(path), "%s/journal.jsonl", a->dir) >= (int)sizeof(path) ||
+	    snprintf(fresh, sizeof(fresh), "%s/.journal.new", a->dir) >= (int)sizeof(fresh))
+		return ERR_LIMIT;
+	f = fopen(fresh, "we");
+	if (!f)
+		return ERR_IO;
+	qsort(a->stretches, a->stretches_n, sizeof(*a->stretches), by_place);
+	for (size_t i = 0; i < a->stretches_n && !rv; i++)
+		rv = copy_stretch(a->journal, &a->stretches[i], f);
+	if (fclose(f))
+		rv = ERR_IO;
+	if (!rv && rename(fresh, path))
+		rv = ERR_IO;
+	if (rv)
+		unlink(fresh);
+	return rv;
+}
+
+void folder_keep(struct folder *a, const struct recording *r, size_t place, struct scenario_result *s,
+		 enum folder_what what)
 {
 	bool passed = s->verdict == VERDICT_PASS || s->verdict == VERDICT_XFAIL;
 	bool journal = what != FOLDER_FAILED || !passed || tape_count(r->tape) <= KEEP_EVENTS_MAX;
 	char dir[PATH_MAX];
 	struct err e = {0};
 
-	if (journal && tape_write(r->tape, a->journal))
-		err_set(&a->error, ERR_IO, "cannot write %s/journal.jsonl: %s", a->dir, strerror(errno));
+	if (journal) {
+		if (tape_write(r->tape, a->journal))
+			cannot_write(a);
+		mark(a, place + 1);
+	}
 	if (passed && what != FOLDER_ALL)
 		return;
 	if (snprintf(dir, sizeof(dir), "%s/%s", a->dir, s->id) >= (int)sizeof(dir) || make_dirs(dir, &e)) {
@@ -189,15 +290,18 @@ void folder_line(struct folder *a, const char *line, size_t len)
 {
 	if (fwrite(line, 1, len, a->journal) != len ||
 	    (len && line[len - 1] != '\n' && fputc('\n', a->journal) == EOF))
-		err_set(&a->error, ERR_IO, "cannot write %s/journal.jsonl: %s", a->dir, strerror(errno));
+		cannot_write(a);
+	mark(a, 0);
 }
 
 int folder_close(struct folder *a, struct err *e)
 {
 	char fresh[PATH_MAX];
 
+	if (fflush(a->journal) || (!a->error.code && put_in_order(a)))
+		cannot_write(a);
 	if (fclose(a->journal))
-		err_set(&a->error, ERR_IO, "cannot write %s/journal.jsonl: %s", a->dir, strerror(errno));
+		cannot_write(a);
 	a->journal = NULL;
 	/* a rename replaces the old link at once: nobody ever finds none */
 	if (snprintf(fresh, sizeof(fresh), "%s.new", a->latest) >= (int)sizeof(fresh))

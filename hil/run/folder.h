@@ -21,12 +21,14 @@ enum folder_what {
 	FOLDER_JOURNAL, /* every journal, too */
 	FOLDER_ALL,     /* every folder, so that what passed can be replayed as well */
 };
-/* Keeps what is to be kept of one scenario; sets s->folder where it has one. Errors are
- * remembered for folder_close. */
-void folder_keep(struct folder *a, const struct recording *r, struct scenario_result *s, enum folder_what what);
+/* Keeps what is to be kept of one scenario, the `place`-th of the run from 0; sets
+ * s->folder where it has one. Errors are remembered for folder_close. */
+void folder_keep(struct folder *a, const struct recording *r, size_t place, struct scenario_result *s,
+		 enum folder_what what);
 /* Journal lines of no scenario (modem states). */
 void folder_line(struct folder *a, const char *line, size_t len);
-/* Points out/latest here. 0 or the first error of all that was written. */
+/* Puts journal.jsonl in order (what belongs to no scenario, then each scenario by its
+ * place, whenever it ended), and points out/latest here. 0 or the first error of all that was written. */
 int folder_close(struct folder *a, struct err *e);
 
 #endif

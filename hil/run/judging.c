@@ -114,5 +114,6 @@ void judge_job(const struct job *job, bool allow_unjudged, const char *today, st
 	buf_fini(&line);
 	judging_server_died(j, job->server_died);
 	judging_finish(j, job->end, harness, out);
+	judging_sha256(j, out->journal_sha256);
 	judging_free(j);
 }

@@ -72,14 +72,6 @@ static unsigned weight_of(json_t *plan)
 	return weight;
 }
 
-static void print_hash(const struct job *job)
-{
-	char hash[65];
-
-	tape_sha256(job->tape, hash);
-	printf("journal %s  %s\n", hash, job->id);
-}
-
 static void keep(struct runner *r, const struct job *job, struct scenario_result *s)
 {
 	struct recording rec = {.plan = job->plan,
@@ -92,7 +84,7 @@ static void keep(struct runner *r, const struct job *job, struct scenario_result
 				.virtual_time = r->ops->virtual_time,
 				.allow_unjudged = r->o->allow_unjudged};
 
-	folder_keep(r->folder, &rec, s,
+	folder_keep(r->folder, &rec, (size_t)(job - r->jobs), s,
 		    r->o->keep_all	 ? FOLDER_ALL :
 		    r->ops->virtual_time ? FOLDER_FAILED :
 					   FOLDER_JOURNAL);
@@ -122,7 +114,7 @@ static void finish_job(struct runner *r, struct job *job)
 	keep(r, job, s);
 	tell(r, job, s);
 	if (r->o->hashes)
-		print_hash(job);
+		printf("journal %s  %s\n", s->journal_sha256, s->id);
 }
 
 /* ---- the flow ---- */

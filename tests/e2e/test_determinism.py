@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """One seed, one journal, byte for byte: again, in parallel, and with a device less
 nobody else's life changes. What a restarted server draws is new."""
+import hashlib
 import json
+import subprocess
 
-from rig import check, done, expect, run, scenario, work
+from rig import BIN, SRC, check, done, expect, run, scenario, work
 
 
 def plan(a, b):
@@ -84,6 +86,69 @@ expect("three lives of a server", run("run", "--out", work / "out", lives), 0, "
 drawn = [l.get("jti") or l["code_fp"] for l in map(json.loads, open(work / "out" / "latest" / "journal.jsonl"))
          if l["kind"] in ("token.issued", "code.issued")]
 check("nothing is drawn twice", len(drawn) == 9 and len(set(drawn)) == 9, drawn)
+
+# ---- one hash for a run, whatever -j and whichever scenario ends first ----
+several = scenario("several.yaml", """version: 1
+suite: several
+defaults: {timeout: 200s, network: {loss: 5%, delay: 15ms, jitter: 5ms}}
+scenarios:
+  - name: long
+    devices: {count: 30}
+    steps: [{wait: PROVISIONED, within: 60s}, {sleep: 100s}]
+    expect: {final: PROVISIONED}
+  - {name: middle, devices: {count: 3}, expect: {final: PROVISIONED}}
+  - {name: short, devices: {count: 1, known: false}, network: {loss: 0%}, expect: {final: IDLE}}
+  - {name: last, devices: {count: 2}, expect: {final: PROVISIONED}}
+""")
+
+
+def whole_run(*args, quicrig=None):
+    """What the run prints as its hash, what its reports have, and the order of its journal."""
+    if quicrig:
+        p = subprocess.run([quicrig, "run", "--hash", "--out", work / "out", *args, several], text=True, timeout=120,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        code, text = p.returncode, p.stdout
+    else:
+        code, text = run("run", "--hash", "--out", work / "out", *args, several)
+    check(f"several {args} pass", code == 0, text)
+    latest = work / "out" / "latest"
+    printed = text.split("journal SHA-256 ")[1].split()[0]
+    report = json.loads((latest / "report.json").read_text())
+    check("the reports have the hash that is printed", report["run"]["journal_sha256"] == printed
+          and printed in (latest / "summary.md").read_text(), (printed, report["run"]))
+    lines = open(latest / "journal.jsonl").read().splitlines(keepends=True)
+    order, parts = [], {}
+    for line in lines:
+        name = json.loads(line).get("scenario")
+        if not order or order[-1] != name:
+            order.append(name)
+        parts.setdefault(name, hashlib.sha256()).update(line.encode())
+    check("journal.jsonl is in the files' order", order == [f"several/{n}" for n in ("long", "middle", "short", "last")], order)
+    for s in report["scenarios"]:
+        check(f"{s['id']}: its hash is that of its journal", s["journal_sha256"] == parts[s["id"]].hexdigest())
+    of_all = hashlib.sha256("".join(f"{s['journal_sha256']}  {s['id']}\n" for s in report["scenarios"]).encode())
+    check("the run's hash is that of the scenarios' hashes", of_all.hexdigest() == printed)
+    return printed
+
+
+one = whole_run("-j", "1")
+check("one hash: -j 1, 2, 4", {whole_run("-j", "2"), whole_run("-j", "4")} == {one})
+check("another seed, another hash", whole_run("--seed", "7") != one)
+# the other preset's build, where it stands there and is of these sources
+sibling = {"build": "build-asan", "build-asan": "build"}.get(BIN.name)
+other_build = SRC / sibling / "quicrig" if sibling else None
+
+
+def up_to_date():
+    p = subprocess.run(["ninja", "-n", "-C", SRC / sibling, "quicrig", "quicrig-virtual"], text=True,
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return p.returncode == 0 and "no work to do" in p.stdout
+
+
+if other_build and other_build.exists() and up_to_date():
+    check(f"{sibling} gives the same hash", whole_run(quicrig=other_build) == one)
+else:
+    print(f"skip no up-to-date build of the other preset ({sibling})")
 
 # an operator whom nobody hears would let a scenario pass without what it is about
 expect("an operator of a server that is down", run("run", "--out", work / "out", scenario("deaf.yaml", """version: 1
