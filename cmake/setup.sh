@@ -5,7 +5,7 @@ set -eu
 packages="gcc cmake ninja-build pkg-config libngtcp2-dev libngtcp2-crypto-gnutls-dev libgnutls28-dev
 libjansson-dev libjwt-gnutls-dev libgammu-dev check libyaml-dev libev-dev libsqlite3-dev uthash-dev libbsd-dev
 libxml2-dev liboath-dev libcjose-dev libssl-dev gammu gammu-smsd gnutls-bin golang-go
-golang-github-lucas-clemente-quic-go-dev python3 python3-jsonschema libxml2-utils"
+golang-github-lucas-clemente-quic-go-dev python3 python3-jsonschema python3-yaml libxml2-utils"
 missing=""
 for p in $packages ${EXTRA_PACKAGES:-}; do
 	dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"

@@ -17,6 +17,7 @@ static const struct verb verbs[] = {
 	{"replay", replay_main, "what was recorded once more: again, offline, lifted, against a server"},
 	{"check", check_main, "check scenario files without running them"},
 	{"list", list_verb_main, "list scenarios, the vocabulary, settings, crash points"},
+	{"schema", schema_main, "the JSON Schema of scenario files"},
 	{"soak", soak_main, "many seeds of a fleet's life under faults; what a nightly job calls"},
 	{"serve", serve_main, "the credential server"},
 	{"device", device_main, "one simulated device against any server"},

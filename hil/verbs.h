@@ -7,6 +7,7 @@ int run_main(int argc, char **argv);
 int replay_main(int argc, char **argv);
 int check_main(int argc, char **argv);
 int list_verb_main(int argc, char **argv);
+int schema_main(int argc, char **argv);
 int soak_main(int argc, char **argv);
 int serve_main(int argc, char **argv);
 int device_main(int argc, char **argv);

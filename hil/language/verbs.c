@@ -11,6 +11,7 @@
 
 #define EXIT_BAD_INPUT 2
 #define EXIT_NOTHING   4
+#define EXIT_ENVIRONMENT 3
 #define SCENARIOS      "scenarios"
 
 /* What both verbs are told by their options. */
@@ -132,13 +133,13 @@ int check_main(int argc, char **argv)
 
 static const char list_usage[] =
 	"usage: quicrig list [--tag TAG]… [--filter EXPR] [--rig RIG] [PATH…]\n"
-	"       quicrig list --vocabulary | --schema\n\n"
+	"       quicrig list --vocabulary | --reference\n\n"
 	"Lists scenarios with their rigs and tags (default: " SCENARIOS ").\n"
 	"  --tag TAG       only those with one of these tags\n"
 	"  --filter EXPR   tags and names with and, or, not, ( ): \"smoke and not load\", \"idle/*\"\n"
 	"  --rig RIG       only those that this rig can serve\n"
 	"  --vocabulary    every key, word, action, setting and event of the language\n"
-	"  --schema        the JSON Schema of a scenario file\n"
+	"  --reference     the same as Markdown: the reference part of docs/scenarios.md\n"
 	"Exit: 0, 2 bad input, 4 nothing was selected\n";
 
 static void print_words(json_t *list, const char *none)
@@ -197,7 +198,7 @@ int list_main(int argc, char **argv)
 	static const struct option options[] = {
 		{"tag", required_argument, NULL, 't'},   {"filter", required_argument, NULL, 'f'},
 		{"rig", required_argument, NULL, 'r'},   {"vocabulary", no_argument, NULL, 'v'},
-		{"schema", no_argument, NULL, 's'},      {"help", no_argument, NULL, 'h'},
+		{"reference", no_argument, NULL, 'R'},   {"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0}};
 	struct wanted w = {.selector = selector_new()};
 	int option, rv = w.selector ? 0 : EXIT_BAD_INPUT;
@@ -211,8 +212,8 @@ int list_main(int argc, char **argv)
 		case 'v':
 			vocab_print(stdout);
 			goto out;
-		case 's':
-			rv = vocab_schema(stdout) ? EXIT_BAD_INPUT : 0;
+		case 'R':
+			vocab_reference(stdout);
 			goto out;
 		case '?':
 			fputs(list_usage, stderr);
@@ -231,4 +232,29 @@ int list_main(int argc, char **argv)
 out:
 	wanted_fini(&w);
 	return rv;
+}
+
+/* ---- schema ---- */
+
+static const char schema_usage[] =
+	"usage: quicrig schema\n\n"
+	"Prints the JSON Schema (draft 2020-12) of scenario files, for editors and validators.\n"
+	"It is looser than 'quicrig check', which also knows what belongs together.\n"
+	"Exit: 0, 2 bad input, 3 the output takes no more\n";
+
+int schema_main(int argc, char **argv)
+{
+	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+		fputs(schema_usage, stdout);
+		return 0;
+	}
+	if (argc > 1) {
+		fprintf(stderr, "quicrig schema: error: it takes nothing, not '%s'\n", argv[1]);
+		return EXIT_BAD_INPUT;
+	}
+	if (vocab_schema(stdout) || fflush(stdout)) {
+		fputs("quicrig schema: error: the output takes no more\n", stderr);
+		return EXIT_ENVIRONMENT;
+	}
+	return 0;
 }

@@ -109,6 +109,8 @@ const char *vocab_near_text(const struct vocab_near *n, char *out, size_t size);
 
 /* `quicrig list --vocabulary`. */
 void vocab_print(FILE *out);
+/* The reference part of docs/scenarios.md, as Markdown. */
+void vocab_reference(FILE *out);
 /* The JSON Schema (2020-12) of scenario files; 0 or ERR_*. */
 int vocab_schema(FILE *out);
 

@@ -16,6 +16,7 @@ static json_t *ref(const char *place)
 	return json_pack("{s:s+}", "$ref", "#/$defs/", place);
 }
 
+/* JSON Schema's patterns are found anywhere: each has its own ^ and $. */
 static json_t *text(const char *pattern)
 {
 	return pattern ? json_pack("{s:s, s:s}", "type", "string", "pattern", pattern) : json_pack("{s:s}", "type", "string");
@@ -26,6 +27,15 @@ static json_t *one_or_list(json_t *one)
 	json_t *many = json_pack("{s:s, s:O}", "type", "array", "items", one);
 
 	return json_pack("{s:[o, o]}", "anyOf", one, many);
+}
+
+/* An empty list would be one that checks nothing. */
+static json_t *one_or_some(json_t *one)
+{
+	json_t *both = one_or_list(one);
+
+	json_object_set_new(json_array_get(json_object_get(both, "anyOf"), 1), "minItems", json_integer(1));
+	return both;
 }
 
 /* Space-separated words as an enum. */
@@ -51,9 +61,10 @@ static json_t *names(int n, const char *(*name)(int))
 	return json_pack("{s:o}", "enum", all);
 }
 
+/* The long names, then the short ones. */
 static const char *state_at(int i)
 {
-	return state_full((enum state_name)i);
+	return i < STATE_COUNT ? state_full((enum state_name)i) : state_brief((enum state_name)(i - STATE_COUNT));
 }
 
 static const char *event_at(int i)
@@ -66,6 +77,39 @@ static const char *action_at(int i)
 	return vocab_actions[i].name;
 }
 
+static json_t *states(void)
+{
+	return names(2 * STATE_COUNT, state_at);
+}
+
+/* YAML makes numbers and truths of some words that are texts here. */
+static json_t *scalar(void)
+{
+	return json_pack("{s:[s, s, s]}", "type", "string", "number", "boolean");
+}
+
+/* A pattern of texts; a whole number is fine too. */
+static json_t *number_or(const char *pattern)
+{
+	return json_pack("{s:[s, s], s:s}", "type", "integer", "string", "pattern", pattern);
+}
+
+static json_t *path_schema(void)
+{
+	json_t *state = json_pack("{s:[o, {s:s}]}", "anyOf", states(), "const", "...");
+
+	return json_pack("{s:s, s:i, s:o}", "type", "array", "minItems", 1, "items", state);
+}
+
+/* One state, or by who; several of them where `many`. */
+static json_t *states_schema(bool many)
+{
+	json_t *one = many ? one_or_some(states()) : states();
+	json_t *by_who = json_pack("{s:s, s:i, s:O}", "type", "object", "minProperties", 1, "additionalProperties", one);
+
+	return json_pack("{s:[o, o]}", "anyOf", one, by_who);
+}
+
 static json_t *settings_schema(void)
 {
 	json_t *all = json_object();
@@ -76,19 +120,44 @@ static json_t *settings_schema(void)
 	return json_pack("{s:s, s:o, s:b}", "type", "object", "properties", all, "additionalProperties", 0);
 }
 
+/* The parts of `expect` whose grammar is their own. */
+static json_t *expect_schema(const struct vocab_key *k)
+{
+	json_t *long_form;
+
+	if (strcmp(k->key, "final") == 0 || strcmp(k->key, "never") == 0)
+		return states_schema(k->key[0] == 'n');
+	if (!k->arg || strcmp(k->key, "path") != 0)
+		return k->arg ? one_or_some(ref(k->arg)) : NULL;
+	long_form = one_or_list(ref(k->arg));
+	return json_pack("{s:[o, {s:s, s:o}, o]}", "anyOf", path_schema(), "type", "array", "items", path_schema(), long_form);
+}
+
 /* The keys whose grammar is their own. */
 static json_t *other_schema(const struct vocab_key *k)
 {
-	if (strcmp(k->key, "scenarios") == 0 || strcmp(k->key, "faults") == 0 || strcmp(k->key, "steps") == 0 ||
-	    strcmp(k->key, "thresholds") == 0)
-		return json_pack("{s:s, s:o}", "type", "array", "items", ref(k->arg));
+	static const char *const lists[] = {"scenarios", "faults", "steps", "thresholds"};
+	json_t *own;
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+		if (strcmp(k->key, lists[i]) == 0)
+			return json_pack("{s:s, s:o, s:i}", "type", "array", "items", ref(k->arg), "minItems",
+					 strcmp(k->key, "scenarios") == 0);
 	if (strcmp(k->key, "devices") == 0)
 		return json_pack("{s:[o, {s:s, s:o}]}", "anyOf", ref("group"), "type", "object", "additionalProperties",
 				 ref("group"));
 	if (strcmp(k->key, "do") == 0)
 		return names((int)vocab_actions_n, action_at);
-	if (k->arg && strncmp(k->arg, "expect.", 7) == 0 && strcmp(k->key, "path") != 0)
-		return one_or_list(ref(k->arg));
+	if (strcmp(k->key, "at") == 0)
+		return text("^[0-9]+(\\.[0-9]+)? ?(ns|us|ms|s|m|h|d)$|^[0-9]{2}:[0-9]{2}(:[0-9]{2})?$");
+	if (strcmp(k->key, "match") == 0)
+		return json_pack("{s:s, s:o}", "type", "object", "additionalProperties", scalar());
+	if (strcmp(k->key, "states") == 0)
+		return path_schema();
+	if (vocab_at(k, "threshold"))
+		return text("^(<=|>=|<|>) ?[0-9]");
+	if (vocab_at(k, "expect") && (own = expect_schema(k)))
+		return own;
 	if (k->arg && strcmp(k->arg, "expect") == 0)
 		return ref(k->arg);
 	return json_object();
@@ -98,9 +167,13 @@ static json_t *value_schema(const struct vocab_key *k)
 {
 	switch (k->type) {
 	case VOCAB_NAME:
-		return text("^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$");
+		return number_or("^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$");
 	case VOCAB_WORD:
 		return k->arg ? words(k->arg) : text("^[^ ,]+$");
+	case VOCAB_RANGE:
+		return number_or("^((<=|>=|<|>|=) *)?[0-9]+$|^[0-9]+\\.\\.[0-9]+$");
+	case VOCAB_SEED:
+		return number_or("^(0x[0-9a-fA-F]+|[0-9]+)$");
 	case VOCAB_WORDS:
 		return one_or_list(k->arg ? words(k->arg) : text("^[^ ,]+$"));
 	case VOCAB_BOOL:
@@ -123,7 +196,7 @@ static json_t *value_schema(const struct vocab_key *k)
 	case VOCAB_DATE:
 		return text("^[0-9]{4}-[0-9]{2}-[0-9]{2}$");
 	case VOCAB_STATE:
-		return names(STATE_COUNT, state_at);
+		return states();
 	case VOCAB_EVENT:
 		return names(J_END, event_at);
 	case VOCAB_MAP:
@@ -133,6 +206,7 @@ static json_t *value_schema(const struct vocab_key *k)
 	case VOCAB_OTHER:
 		return other_schema(k);
 	case VOCAB_TEXT:
+		return scalar();
 	case VOCAB_WHO:
 		return text(NULL);
 	default:

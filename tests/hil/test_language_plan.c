@@ -436,7 +436,10 @@ static const struct {
 	{list_main, {"list", "--tag", "no-such-tag"}, 4},
 	{list_main, {"list", "--filter", "(("}, 2},
 	{list_main, {"list", "--vocabulary"}, 0},
-	{list_main, {"list", "--schema"}, 0},
+	{list_main, {"list", "--reference"}, 0},
+	{schema_main, {"schema"}, 0},
+	{schema_main, {"schema", "--help"}, 0},
+	{schema_main, {"schema", "now"}, 2},
 	{list_main, {"list", "scenarios/bad/tab.yaml"}, 2},
 };
 
