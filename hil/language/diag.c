@@ -52,11 +52,28 @@ static char *line_of(const struct source *src, int line)
 	return strndup(p, len);
 }
 
+/* The same at the same place. */
+static bool told_before(const struct diags *ds, struct mark at, bool warning, const char *message)
+{
+	for (size_t i = ds->n; i-- && ds->v[i].order == ds->file_order;) {
+		const struct diag *d = &ds->v[i];
+
+		if (d->line == at.line && d->col == at.col && d->warning == warning && d->message &&
+		    strcmp(d->message, message) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void add(struct diags *ds, const struct source *src, struct mark at, bool warning, const char *suggestion,
 		const char *message)
 {
 	struct diag *d;
 
+	if (!warning)
+		ds->found++;
+	if (ds->once && told_before(ds, at, warning, message))
+		return;
 	if (warning)
 		ds->warnings++;
 	else

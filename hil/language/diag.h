@@ -30,6 +30,8 @@ struct diags {
 	struct diag *v;
 	size_t n, cap;
 	size_t errors, warnings;
+	size_t found; /* errors, with those that `once` left out */
+	bool once;    /* what was told at the same place is not told again */
 	unsigned file_order; /* counted up by diags_file */
 	size_t in_file;
 };

@@ -12,6 +12,7 @@
 #include "hil/language/who.h"
 
 #define NAME_MAX_LEN 64
+#define WORDS_MAX    256
 #define SHOWN        80 /* bytes of a value in a message */
 
 void read_put(struct reader *r, json_t *object, const char *name, json_t *value)
@@ -364,6 +365,10 @@ static json_t *read_words(struct reader *r, const struct yaml_node *n, const str
 	bool begun = false;
 
 	one.type = VOCAB_WORD;
+	if (n->kind == YAML_KIND_LIST && n->n > WORDS_MAX) {
+		diag_error(r->ds, r->src, n->at, NULL, "more than %d words in '%s'", WORDS_MAX, k->key);
+		return list;
+	}
 	while ((item = read_each(n, &walk, &begun))) {
 		json_t *word = item->kind == YAML_KIND_SCALAR && item->text[0] ? read_value(r, item, &one) : NULL;
 

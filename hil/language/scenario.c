@@ -10,6 +10,7 @@
 
 #include "core/time.h"
 #include "hil/language/scenario_internal.h"
+#include "hil/language/scenario_matrix.h"
 
 void plans_fini(struct plans *p)
 {
@@ -176,9 +177,10 @@ static void finish_network(struct reader *r, const struct yaml_node *n, json_t *
 		scenario_network(r, yaml_get(n, "network"), network);
 }
 
-static void read_scenario(struct reader *r, const struct yaml_node *n, const struct suite *s)
+static void read_scenario(struct reader *r, const struct yaml_node *n, void *suite)
 {
-	size_t errors = r->ds->errors;
+	const struct suite *s = suite;
+	size_t errors = r->ds->found;
 	json_t *plan = json_object();
 
 	r->groups = NULL;
@@ -197,7 +199,7 @@ static void read_scenario(struct reader *r, const struct yaml_node *n, const str
 	read_parts(r, n, plan);
 	scenario_whole(r, n, plan);
 	r->groups = NULL;
-	if (r->ds->errors != errors || r->nomem) {
+	if (r->ds->found != errors || r->nomem) {
 		json_decref(plan);
 	} else if (plans_add(s->out, plan)) {
 		json_decref(plan);
@@ -247,7 +249,7 @@ static void read_file(struct reader *r, const struct yaml_node *root, struct pla
 		diag_error(r->ds, r->src, n->at, NULL, "no scenario in it");
 	else if (n)
 		for (const struct yaml_item *i = n->first; i; i = i->next)
-			read_scenario(r, i->value, &s);
+			scenario_cases(r, i->value, yaml_get(root, "defaults"), read_scenario, &s);
 	json_decref(s.defaults);
 	json_decref(suite);
 end:
@@ -268,6 +270,7 @@ int scenario_parse(const struct source *src, struct diags *ds, struct plans *out
 	tree = yaml_tree_parse(src, ds);
 	if (!tree)
 		return ERR_PARSE;
+	r.tree = tree;
 	read_file(&r, yaml_tree_root(tree), out);
 	yaml_tree_free(tree);
 	if (!r.nomem)

@@ -9,6 +9,7 @@
 #include "core/settings.h"
 #include "hil/language/vocab.h"
 
+#define PARAMETER "parameter"
 #define SCHEMA_ID "https://json-schema.org/draft/2020-12/schema"
 
 static json_t *ref(const char *place)
@@ -27,6 +28,12 @@ static json_t *one_or_list(json_t *one)
 	json_t *many = json_pack("{s:s, s:O}", "type", "array", "items", one);
 
 	return json_pack("{s:[o, o]}", "anyOf", one, many);
+}
+
+/* `if`, not `anyOf`: a validator then still says what is wrong inside. */
+static json_t *or_parameter(json_t *schema)
+{
+	return json_pack("{s:o, s:b, s:o}", "if", ref(PARAMETER), "then", 1, "else", schema);
 }
 
 /* An empty list would be one that checks nothing. */
@@ -79,7 +86,7 @@ static const char *action_at(int i)
 
 static json_t *states(void)
 {
-	return names(2 * STATE_COUNT, state_at);
+	return or_parameter(names(2 * STATE_COUNT, state_at));
 }
 
 /* YAML makes numbers and truths of some words that are texts here. */
@@ -146,6 +153,12 @@ static json_t *other_schema(const struct vocab_key *k)
 	if (strcmp(k->key, "devices") == 0)
 		return json_pack("{s:[o, {s:s, s:o}]}", "anyOf", ref("group"), "type", "object", "additionalProperties",
 				 ref("group"));
+	if (strcmp(k->key, "parameters") == 0)
+		return json_pack("{s:s}", "type", "object");
+	if (strcmp(k->key, "matrix") == 0)
+		return json_pack("{s:[{s:s, s:i, s:{s:s, s:i}}, {s:s, s:i, s:{s:s, s:i}}]}", "anyOf", "type", "object",
+				 "minProperties", 1, "additionalProperties", "type", "array", "minItems", 1, "type", "array",
+				 "minItems", 1, "items", "type", "object", "minProperties", 1);
 	if (strcmp(k->key, "do") == 0)
 		return names((int)vocab_actions_n, action_at);
 	if (strcmp(k->key, "at") == 0)
@@ -223,7 +236,8 @@ static void add_keys(const char *place, json_t *properties, json_t *required, js
 
 		if (!vocab_at(k, place) || k->type == VOCAB_LATER)
 			continue;
-		value = value_schema(k);
+		/* any value may be a parameter's name, a part of a text too */
+		value = or_parameter(value_schema(k));
 		json_object_set_new(value, "description", json_string(k->doc));
 		if (strcmp(k->key, "*") == 0) {
 			json_decref(*rest);
@@ -264,6 +278,8 @@ int vocab_schema(FILE *out)
 		if (strncmp(vocab_places[i].name, "rig", 3) != 0 && strncmp(vocab_places[i].name, "step.", 5) != 0 &&
 		    strncmp(vocab_places[i].name, "do.", 3) != 0)
 			json_object_set_new(defs, vocab_places[i].name, place_schema(&vocab_places[i]));
+	json_object_set_new(defs, PARAMETER, json_pack("{s:s, s:s, s:s}", "title", "A parameter's name ($name)", "type",
+						       "string", "pattern", "\\$"));
 	root = json_pack("{s:s, s:s, s:s, s:O}", "$schema", SCHEMA_ID, "title", "quicrig scenario file", "$ref",
 			 "#/$defs/file", "$defs", defs);
 	if (root)

@@ -34,7 +34,7 @@ struct reading {
 	bool fatal; /* … and the tree is not whole */
 };
 
-static void *take(struct yaml_tree *t, size_t size)
+void *yaml_tree_take(struct yaml_tree *t, size_t size)
 {
 	struct chunk *c = t->chunks;
 	void *p;
@@ -162,7 +162,7 @@ static void give_up(struct reading *r, struct mark at, const char *why)
 
 static struct yaml_node *new_node(struct reading *r, enum yaml_kind kind, struct mark at)
 {
-	struct yaml_node *n = take(r->tree, sizeof(*n));
+	struct yaml_node *n = yaml_tree_take(r->tree, sizeof(*n));
 
 	if (!n) {
 		give_up(r, at, "out of memory");
@@ -199,7 +199,7 @@ static void add_item(struct reading *r, struct yaml_node *to, struct yaml_node *
 			return;
 		}
 	}
-	i = take(r->tree, sizeof(*i));
+	i = yaml_tree_take(r->tree, sizeof(*i));
 	if (!i) {
 		give_up(r, value->at, "out of memory");
 		return;
@@ -242,7 +242,7 @@ static void on_scalar(struct reading *r, const yaml_event_t *ev)
 		give_up(r, n->at, "a text with a NUL in it");
 		return;
 	}
-	text = take(r->tree, len + 1);
+	text = yaml_tree_take(r->tree, len + 1);
 	if (!text) {
 		give_up(r, n->at, "out of memory");
 		return;

@@ -39,6 +39,8 @@ struct yaml_tree *yaml_tree_parse(const struct source *src, struct diags *ds);
 void yaml_tree_free(struct yaml_tree *t);
 const struct yaml_node *yaml_tree_root(const struct yaml_tree *t);
 
+/* Zeroed memory that lives as long as the tree; NULL where there is none. */
+void *yaml_tree_take(struct yaml_tree *t, size_t size);
 /* The value under `key` of a mapping; NULL where absent or no mapping. */
 const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key);
 /* "a list", "a mapping", "'text'" into `out`; for messages. */

@@ -39,6 +39,10 @@ static const struct {
 /* What an example needs beside it. */
 static const char *beside(const char *place, const char *key)
 {
+	if (strcmp(key, "matrix") == 0)
+		return ", devices: {A: {count: 3}}, expect: {replies: {$code: 1}}";
+	if (strcmp(key, "parameters") == 0)
+		return ", devices: {A: {count: 3}}, settings: {access_ttl: $ttl}";
 	if (strcmp(place, "scenario") == 0)
 		return strcmp(key, "devices") == 0 ? "" : ", devices: {A: {count: 3}}";
 	if (strcmp(place, "fault") == 0)
