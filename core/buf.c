@@ -1,5 +1,6 @@
 #include "core/buf.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,15 +97,50 @@ int buf_printf(struct buf *b, const char *fmt, ...)
 	return rv;
 }
 
+int buf_u64(struct buf *b, uint64_t v)
+{
+	char text[20], *p = text + sizeof(text);
+
+	do
+		*--p = (char)('0' + v % 10);
+	while (v /= 10);
+	return buf_add(b, p, (size_t)(text + sizeof(text) - p));
+}
+
+int buf_i64(struct buf *b, int64_t v)
+{
+	if (v >= 0)
+		return buf_u64(b, (uint64_t)v);
+	buf_add(b, "-", 1);
+	return buf_u64(b, -(uint64_t)v);
+}
+
+/* Does the byte stand for itself inside a JSON string of ours? */
+static bool plain(unsigned char c)
+{
+	return c >= 0x20 && c != '"' && c != '\\' && c != 0x7f;
+}
+
 int buf_json_str(struct buf *b, const char *s)
 {
 	const char *run = s;
 
+	/* one step for the usual text, which is plain throughout */
+	while (plain((unsigned char)*s))
+		s++;
+	if (!*s && !reserve(b, (size_t)(s - run) + 2)) {
+		b->data[b->len] = '"';
+		memcpy(b->data + b->len + 1, run, (size_t)(s - run));
+		b->len += (size_t)(s - run) + 2;
+		b->data[b->len - 1] = '"';
+		b->data[b->len] = '\0';
+		return 0;
+	}
 	buf_add(b, "\"", 1);
 	for (; *s; s++) {
 		unsigned char c = (unsigned char)*s;
 
-		if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f)
+		if (plain(c))
 			continue;
 		buf_add(b, run, (size_t)(s - run));
 		if (c == '"' || c == '\\')

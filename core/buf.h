@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct buf {
 	char *data; /* owned; NULL until the first byte */
@@ -21,6 +22,10 @@ int buf_add(struct buf *b, const void *data, size_t len);
 int buf_puts(struct buf *b, const char *s);
 int buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int buf_vprintf(struct buf *b, const char *fmt, va_list ap);
+
+/* As %PRIu64 and %PRId64 would have it. */
+int buf_u64(struct buf *b, uint64_t v);
+int buf_i64(struct buf *b, int64_t v);
 
 /* `s` as a JSON string with its quotes (RFC 8259 §7). `s` must be UTF-8. */
 int buf_json_str(struct buf *b, const char *s);

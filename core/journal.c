@@ -1,33 +1,13 @@
 #include "core/journal.h"
 
 #include <assert.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
 
 #include "core/fault.h"
-
-static const struct {
-	const char *name;
-	bool text;
-} fields[JF_END] = {
-#define TYPE_S true
-#define TYPE_I false
-#define FIELD(name, json, type) {json, TYPE_##type},
-	JOURNAL_FIELDS(FIELD)
-#undef FIELD
-};
-
-static const struct {
-	const char *name, *fields;
-} kinds[J_END] = {
-#define KIND(name, json, list) {json, list},
-	JOURNAL_KINDS(KIND)
-#undef KIND
-};
+#include "core/journal_names.h"
 
 struct journal {
 	journal_sink *sink;
@@ -86,43 +66,40 @@ int journal_error(const struct journal *j)
 	return j->error;
 }
 
-static bool kind_has(enum journal_kind k, const char *name)
-{
-	const char *p = kinds[k].fields;
-	size_t len = strlen(name);
-
-	while ((p = strstr(p, name))) {
-		if ((p == kinds[k].fields || p[-1] == ' ') && (p[len] == ' ' || p[len] == '\0'))
-			return true;
-		p += len;
-	}
-	return false;
-}
-
-static void put_text(struct buf *out, const char *name, const char *value)
+static void put_text(struct buf *out, const char *before, size_t len, const char *value)
 {
 	if (!value)
 		return;
-	buf_printf(out, ",\"%s\":", name);
+	buf_add(out, before, len);
 	buf_json_str(out, value);
 }
 
+#define PUT_TEXT(out, name, value) put_text(out, ",\"" name "\":", sizeof(",\"" name "\":") - 1, value)
+
 int journal_format(const struct journal_event *ev, struct buf *out)
 {
-	buf_printf(out, "{\"v\":%d,\"t_ns\":%" PRIu64 ",\"seq\":%" PRIu64, JOURNAL_VERSION, ev->t, ev->seq);
-	put_text(out, "actor", ev->actor);
-	put_text(out, "kind", kinds[ev->kind].name);
-	put_text(out, "scenario", ev->scenario);
-	put_text(out, "dev", ev->dev);
-	put_text(out, "req", ev->req);
-	put_text(out, "reg", ev->reg);
+	buf_puts(out, "{\"v\":");
+	buf_u64(out, JOURNAL_VERSION);
+	buf_puts(out, ",\"t_ns\":");
+	buf_u64(out, ev->t);
+	buf_puts(out, ",\"seq\":");
+	buf_u64(out, ev->seq);
+	PUT_TEXT(out, "actor", ev->actor);
+	PUT_TEXT(out, "kind", journal_kinds[ev->kind].name);
+	PUT_TEXT(out, "scenario", ev->scenario);
+	PUT_TEXT(out, "dev", ev->dev);
+	PUT_TEXT(out, "req", ev->req);
+	PUT_TEXT(out, "reg", ev->reg);
 	for (unsigned i = 0; i < ev->n; i++) {
 		const struct journal_value *v = &ev->v[i];
+		const struct journal_field_name *f = &journal_fields[v->field];
 
-		if (fields[v->field].text)
-			put_text(out, fields[v->field].name, v->s);
-		else
-			buf_printf(out, ",\"%s\":%" PRId64, fields[v->field].name, v->i);
+		if (f->text) {
+			put_text(out, f->before, f->before_len, v->s);
+		} else {
+			buf_add(out, f->before, f->before_len);
+			buf_i64(out, v->i);
+		}
 	}
 	return buf_add(out, "}\n", 2);
 }
@@ -153,7 +130,7 @@ const struct fault *journal_emit(struct journal *j, struct journal_event *ev)
 	if (!j)
 		return NULL;
 	for (unsigned i = 0; i < ev->n; i++)
-		assert(kind_has(ev->kind, fields[ev->v[i].field].name));
+		assert(journal_kind_has(ev->kind, ev->v[i].field));
 	fired = j->hook ? j->hook(j->hook_ctx, ev) : NULL;
 	write_event(j, ev);
 	if (fired) {
@@ -162,7 +139,7 @@ const struct fault *journal_emit(struct journal *j, struct journal_event *ev)
 					     .actor = ev->actor,
 					     .dev = ev->dev,
 					     .n = 2,
-					     .v = {JS(NAME, fault_name(fired)), JS(WHY, kinds[ev->kind].name)}};
+					     .v = {JS(NAME, fault_name(fired)), JS(WHY, journal_kinds[ev->kind].name)}};
 
 		write_event(j, &note);
 	}
@@ -177,7 +154,7 @@ const struct fault *journal_emit_values(struct journal *j, time_ns now, const ch
 		.t = now, .kind = kind, .actor = actor, .dev = dev, .req = req, .reg = reg};
 
 	for (size_t i = 0; i < n; i++) {
-		if (fields[v[i].field].text && !v[i].s)
+		if (journal_fields[v[i].field].text && !v[i].s)
 			continue;
 		assert(ev.n < JOURNAL_VALUES);
 		ev.v[ev.n++] = v[i];
@@ -231,15 +208,15 @@ static int take_member(struct journal_event *ev, char **at, const char *key, jso
 		return 0;
 	}
 	f = journal_field_by_name(key);
-	if (f < 0 || !kind_has(ev->kind, key))
-		return err_set(e, ERR_PARSE, "journal: kind %s has no field '%s'", kinds[ev->kind].name, key);
+	if (f < 0 || !journal_kind_has(ev->kind, (enum journal_field)f))
+		return err_set(e, ERR_PARSE, "journal: kind %s has no field '%s'", journal_kinds[ev->kind].name, key);
 	if (ev->n == JOURNAL_VALUES)
 		return err_set(e, ERR_LIMIT, "journal: too many fields");
-	if (fields[f].text ? !json_is_string(value) : !json_is_integer(value))
+	if (journal_fields[f].text ? !json_is_string(value) : !json_is_integer(value))
 		return err_set(e, ERR_PARSE, "journal: field '%s' has the wrong type", key);
 	ev->v[ev->n].field = (enum journal_field)f;
-	ev->v[ev->n].s = fields[f].text ? arena_put(at, json_string_value(value)) : NULL;
-	ev->v[ev->n].i = fields[f].text ? 0 : json_integer_value(value);
+	ev->v[ev->n].s = journal_fields[f].text ? arena_put(at, json_string_value(value)) : NULL;
+	ev->v[ev->n].i = journal_fields[f].text ? 0 : json_integer_value(value);
 	ev->n++;
 	return 0;
 }
@@ -250,8 +227,11 @@ int journal_parse(const char *line, size_t len, struct journal_record *out, stru
 	json_t *root, *value;
 	const char *key;
 	char *at;
-	int kind, rv = 0;
+	int kind, rv = journal_scan(line, len, out);
 
+	if (rv != ERR_NOTFOUND)
+		return rv ? err_set(e, rv, "journal: out of memory") : 0;
+	rv = 0;
 	memset(out, 0, sizeof(*out));
 	root = json_loadb(line, len, JSON_REJECT_DUPLICATES, &je);
 	if (!root)
@@ -349,36 +329,30 @@ bool journal_has(const struct journal_event *ev, enum journal_field f)
 
 const char *journal_kind_name(enum journal_kind k)
 {
-	return k < J_END ? kinds[k].name : "?";
+	return k < J_END ? journal_kinds[k].name : "?";
 }
 
 int journal_kind_by_name(const char *name)
 {
-	for (int i = 0; i < J_END; i++)
-		if (strcmp(kinds[i].name, name) == 0)
-			return i;
-	return -1;
+	return journal_kind_find(name, strlen(name));
 }
 
 const char *journal_kind_fields(enum journal_kind k)
 {
-	return k < J_END ? kinds[k].fields : "";
+	return k < J_END ? journal_kinds[k].fields : "";
 }
 
 const char *journal_field_name(enum journal_field f)
 {
-	return f < JF_END ? fields[f].name : "?";
+	return f < JF_END ? journal_fields[f].name : "?";
 }
 
 int journal_field_by_name(const char *name)
 {
-	for (int i = 0; i < JF_END; i++)
-		if (strcmp(fields[i].name, name) == 0)
-			return i;
-	return -1;
+	return journal_field_find(name, strlen(name));
 }
 
 bool journal_field_is_text(enum journal_field f)
 {
-	return f < JF_END && fields[f].text;
+	return f < JF_END && journal_fields[f].text;
 }
