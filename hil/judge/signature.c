@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/hash.h"
@@ -38,10 +39,26 @@ static void add_plain(char *out, size_t size, const char *text)
 	}
 }
 
+/* A text that was cut ends behind a whole character of UTF-8 (RFC 3629 §3), else no JSON
+ * and no scenario file could hold it. */
+static void end_whole(char *text)
+{
+	size_t n = strlen(text), lead = n, want;
+
+	while (lead && ((unsigned char)text[lead - 1] & 0xc0) == 0x80)
+		lead--;
+	if (!lead || !((unsigned char)text[lead - 1] & 0x80))
+		return;
+	want = (unsigned char)text[lead - 1] >= 0xf0 ? 4 : (unsigned char)text[lead - 1] >= 0xe0 ? 3 : 2;
+	if (n - (lead - 1) < want)
+		text[lead - 1] = '\0';
+}
+
 static void finish(struct signature *s)
 {
 	uint8_t digest[HASH_SIZE];
 
+	end_whole(s->text);
 	hash_sha256(s->text, strlen(s->text), digest);
 	hash_hex(digest, (SIGNATURE_ID_SIZE - 1) / 2, s->id);
 }
@@ -108,4 +125,81 @@ bool signature_in(const struct scenario_result *s, const char *id)
 		}
 	signature_of(s, &one);
 	return strcmp(one.id, id) == 0;
+}
+
+/* ---- sets ---- */
+
+static void of_member(const struct check_result *c, unsigned cause, struct signature *out)
+{
+	if (c->kind != CHECK_STEP) {
+		of_cause(c, &c->causes[cause], out);
+		return;
+	}
+	memset(out, 0, sizeof(*out));
+	snprintf(out->text, sizeof(out->text), "%s", c->name ? c->name : check_kind_name(c->kind));
+	finish(out);
+}
+
+static bool knows(const struct signature_set *set, const char *id)
+{
+	for (size_t i = 0; i < set->n; i++)
+		if (strcmp(set->ids[i], id) == 0)
+			return true;
+	return false;
+}
+
+static int add_id(struct signature_set *set, const char *id)
+{
+	if (knows(set, id))
+		return 0;
+	if (set->n == set->cap) {
+		size_t cap = set->cap ? 2 * set->cap : 8;
+		char(*more)[SIGNATURE_ID_SIZE] = realloc(set->ids, cap * sizeof(*more));
+
+		if (!more)
+			return ERR_NOMEM;
+		set->ids = more;
+		set->cap = cap;
+	}
+	memcpy(set->ids[set->n++], id, SIGNATURE_ID_SIZE);
+	return 0;
+}
+
+int signature_set_add(struct signature_set *set, const struct scenario_result *s)
+{
+	struct signature one;
+	int rv = 0;
+
+	for (size_t i = 0; i < s->checks_n; i++)
+		for (unsigned k = 0; !rv && s->checks[i].status == CHECK_FAILED && k < s->checks[i].causes_n; k++) {
+			of_member(&s->checks[i], k, &one);
+			rv = add_id(set, one.id);
+		}
+	return rv;
+}
+
+void signature_set_fini(struct signature_set *set)
+{
+	free(set->ids);
+	*set = (struct signature_set){0};
+}
+
+void signature_beyond(const struct scenario_result *s, const struct signature_set *set, struct signature *out)
+{
+	struct signature one;
+	unsigned most = 0;
+
+	memset(out, 0, sizeof(*out));
+	for (size_t i = 0; i < s->checks_n; i++) {
+		const struct check_result *c = &s->checks[i];
+
+		for (unsigned k = 0; c->status == CHECK_FAILED && weight(c->kind) > most && k < c->causes_n; k++) {
+			of_member(c, k, &one);
+			if (knows(set, one.id))
+				continue;
+			of_cause(c, &c->causes[k], out);
+			most = weight(c->kind);
+			break;
+		}
+	}
 }

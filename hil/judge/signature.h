@@ -23,4 +23,17 @@ void signature_of(const struct scenario_result *s, struct signature *out);
 /* Is it among the failures of `s`, whatever else failed with it? */
 bool signature_in(const struct scenario_result *s, const char *id);
 
+/* All that failed in one run, or in several. Of a step it is enough which one: how far
+ * everybody was when it timed out follows from the rest. Zero-initialise. */
+struct signature_set {
+	char (*ids)[SIGNATURE_ID_SIZE];
+	size_t n, cap;
+};
+
+/* Adds what failed in `s`. 0 or ERR_NOMEM. */
+int signature_set_add(struct signature_set *set, const struct scenario_result *s);
+void signature_set_fini(struct signature_set *set);
+/* As signature_of, but of what `set` does not know; "" where it knows it all. */
+void signature_beyond(const struct scenario_result *s, const struct signature_set *set, struct signature *out);
+
 #endif

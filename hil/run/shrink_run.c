@@ -28,7 +28,8 @@ struct search {
 	json_t *first;	       /* to be tried; then NULL */
 	json_t *known;	       /* the best that was told of */
 	struct question *controls;
-	uint64_t wall_ns; /* of a candidate */
+	struct signature_set failed; /* in the first one: what passed there must go on passing */
+	uint64_t wall_ns;	     /* of a candidate */
 	unsigned trials_max;
 	bool nomem;
 	char why[300]; /* the first one did not fail */
@@ -100,14 +101,22 @@ static void first_came(struct search *x, struct trial *t)
 		return;
 	}
 	signature_of(r, &x->out->signature);
+	x->nomem |= signature_set_add(&x->failed, r) != 0;
 	x->wall_ns = WALL_TIMES * r->wall_ns + WALL_MORE;
 	x->shrink = shrink_new(q->plan, &x->out->signature);
 	x->nomem |= !x->shrink;
 }
 
+/* For the same reason, and for no other: an expectation that only a part that was taken
+ * away had fulfilled would fail for ever, mended or not. */
 static bool fails_alike(const struct search *x, const struct trial *t)
 {
-	return !t->interrupted && t->result->verdict == VERDICT_FAIL && signature_in(t->result, x->out->signature.id);
+	struct signature other;
+
+	if (t->interrupted || t->result->verdict != VERDICT_FAIL || !signature_in(t->result, x->out->signature.id))
+		return false;
+	signature_beyond(t->result, &x->failed, &other);
+	return !other.id[0];
 }
 
 static void tell(struct search *x, const struct question *q, bool alike)
@@ -158,6 +167,7 @@ static void fini(struct search *x)
 	}
 	json_decref(x->first);
 	shrink_free(x->shrink);
+	signature_set_fini(&x->failed);
 }
 
 static json_t *plain(json_t *plan)
@@ -180,6 +190,7 @@ int shrink_run(json_t *plan, const struct shrink_options *o, struct shrink_resul
 				   .ctx = &x,
 				   .wall_s = o->wall_s > 0 ? o->wall_s : SHRINK_WALL_S};
 	struct buf text;
+	bool cut;
 	int rv;
 
 	memset(out, 0, sizeof(*out));
@@ -194,7 +205,8 @@ int shrink_run(json_t *plan, const struct shrink_options *o, struct shrink_resul
 		return rv;
 	}
 	rv = trials_run(&t, &out->signal_number, e);
-	if (rv == ERR_CLOSED && x.shrink)
+	cut = rv == ERR_CLOSED;
+	if (cut && x.shrink)
 		rv = 0; /* what was found up to now is good */
 	if (!rv && x.nomem)
 		rv = err_set(e, ERR_NOMEM, "out of memory");
@@ -202,7 +214,7 @@ int shrink_run(json_t *plan, const struct shrink_options *o, struct shrink_resul
 		rv = err_set(e, ERR_NOTFOUND, "it does not fail on the virtual rig: %s", x.why);
 	if (!rv) {
 		out->plan = json_incref(shrink_best(x.shrink));
-		out->complete = shrink_done(x.shrink);
+		out->complete = shrink_done(x.shrink) && !cut;
 	}
 	fini(&x);
 	return rv;

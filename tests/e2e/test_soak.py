@@ -3,8 +3,10 @@
 regressed, cut short by a signal or the wall; and once on real sockets and modems."""
 import json
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import time
 
 from rig import BIN, QUICRIG, check, done, expect, gone, run, scenario, work
@@ -51,6 +53,41 @@ expect("a known one that is fixed", run("soak", *quick, scenario("d.yaml", LIBRA
        "take its xfail out")
 expect("a known one past its day", run("soak", *quick, scenario("e.yaml", LIBRARY + KNOWN.replace("2999", "2020"))), 1,
        "REGRESSED")
+
+# a product with a defect: what is left of the failure is fit to be committed
+buggy = work / "buggy"
+buggy.mkdir()
+for name in ("quicrig", "quicrig-prove"):
+    shutil.copy2(BIN / name, buggy / name)
+(buggy / "quicrig-virtual").write_text(f"""#!{sys.executable}
+import json, os, sys
+plan = json.load(sys.stdin)
+plan["plant"] = "refresh-not-rotated"
+fd = os.memfd_create("plan", 0)
+os.write(fd, json.dumps(plan).encode())
+os.lseek(fd, 0, 0)
+os.dup2(fd, 0)
+os.execv("{buggy}/quicrig-prove", ["quicrig-prove"])
+""")
+(buggy / "quicrig-virtual").chmod(0o755)
+
+
+def with_defect(*args):
+    p = subprocess.run([buggy / "quicrig", *map(str, args)], cwd=work, text=True, timeout=100, stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT)
+    return p.returncode, p.stdout
+
+
+hour = ("--devices", "8", "--for", "20m", "--seeds", 1, "--seed", "0x77", "--canary", 0, "--out", work / "out")
+expect("a defect of the product is new", with_defect("soak", *hour), 1, "NEW", "one-family: a refresh did not rotate",
+       "shrunk to 1 device")
+shrunk = (work / "out" / "soak-latest" / report()["findings"][0]["signature"] / "shrunk.yaml").read_text()
+expect("its small scenario fails alike", with_defect("run", scenario("shrunk.yaml", shrunk)), 1, "did not rotate")
+expect("and passes where the defect is mended", run("run", "shrunk.yaml"), 0, "1 passed")
+xfail = shrunk.replace("    timeout:", "    xfail: {reason: \"#9\", until: 2999-01-01}\n    timeout:")
+expect("committed with an xfail it is known", with_defect("soak", *hour, scenario("known.yaml", xfail)), 0, "KNOWN", "#9",
+       "1 of 1 seeds")
+expect("and fixed once it is mended", run("soak", *hour, "known.yaml"), 1, "FIXED", "take its xfail out")
 
 # input
 for args, text in (

@@ -1,5 +1,6 @@
 /* Signatures: one defect, one signature, in whatever seed, place and device it shows. */
 #include <check.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -117,6 +118,60 @@ START_TEST(test_long_texts_end)
 }
 END_TEST
 
+/* A text of any length can stand in JSON and in a scenario's file. */
+START_TEST(test_cut_texts_are_utf8)
+{
+	struct scenario_result s = {0};
+	struct signature x;
+	char got[1000] = "";
+	json_t *j;
+
+	for (int i = 0; i < _i; i++)
+		strcat(got, "x");
+	for (int i = 0; i < 200; i++)
+		strcat(got, "→");
+	failing(&s, CHECK_EXPECTATION, "path", got, BLAME_UNKNOWN, NULL);
+	signature_of(&s, &x);
+	j = json_string(x.text);
+	ck_assert_msg(j != NULL, "'%s' ends inside a character", x.text);
+	ck_assert_uint_gt(strlen(x.text), SIGNATURE_TEXT_MAX - 5);
+	json_decref(j);
+	scenario_result_fini(&s);
+}
+END_TEST
+
+START_TEST(test_beyond_a_set)
+{
+	struct scenario_result known = {0}, s = {0};
+	struct signature_set set = {0};
+	struct signature x, y;
+
+	failing(&known, CHECK_STEP, "end", "A[1] REGISTERING", BLAME_UNKNOWN, NULL);
+	failing(&known, CHECK_EXPECTATION, "final", "IDLE", BLAME_SERVER, NULL);
+	check_fail(&known.checks[1], "REGISTERING", BLAME_UNKNOWN, NULL, "A[4]", 5);
+	signature_beyond(&known, &set, &x);
+	signature_of(&known, &y);
+	ck_assert_str_eq(x.id, y.id);
+	ck_assert_int_eq(signature_set_add(&set, &known), 0);
+	ck_assert_int_eq(signature_set_add(&set, &known), 0);
+	ck_assert_uint_eq(set.n, 3);
+	signature_beyond(&known, &set, &x);
+	ck_assert_str_eq(x.id, "");
+	/* the same step in another state of things is no news, another reason is */
+	failing(&s, CHECK_STEP, "end", "A[1] NOT_PROVISIONED", BLAME_UNKNOWN, NULL);
+	failing(&s, CHECK_EXPECTATION, "final", "REGISTERING", BLAME_UNKNOWN, NULL);
+	signature_beyond(&s, &set, &x);
+	ck_assert_str_eq(x.id, "");
+	failing(&s, CHECK_EXPECTATION, "never", "IDLE", BLAME_SERVER, NULL);
+	failing(&s, CHECK_INVARIANT, "one-family", "two live families", BLAME_SERVER, NULL);
+	signature_beyond(&s, &set, &x);
+	ck_assert_msg(strncmp(x.text, "one-family: ", 12) == 0, "%s", x.text);
+	signature_set_fini(&set);
+	scenario_result_fini(&known);
+	scenario_result_fini(&s);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("signature");
@@ -129,6 +184,8 @@ int main(void)
 	tcase_add_test(c, test_what_says_most);
 	tcase_add_test(c, test_nothing_failed);
 	tcase_add_test(c, test_long_texts_end);
+	tcase_add_loop_test(c, test_cut_texts_are_utf8, 0, 3);
+	tcase_add_test(c, test_beyond_a_set);
 	suite_add_tcase(s, c);
 	run = srunner_create(s);
 	srunner_run_all(run, CK_NORMAL);
