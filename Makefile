@@ -1,10 +1,15 @@
 # The commands people type; CMake and Ninja do the work.
-.PHONY: run test bench prove soak shrink-1000 setup build build-asan clean format
+.PHONY: run parity test bench prove soak shrink-1000 setup build build-asan clean format
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 run: build
 	build/quicrig run scenarios/
-	build/quicrig run --rig loopback scenarios/
+	build/quicrig run --parity loopback scenarios/
+
+# Do the rigs agree? The second half of `make run`, by itself.
+PARITY ?= scenarios/
+parity: build
+	build/quicrig run --parity loopback $(PARITY)
 
 test: build-asan
 	ctest --test-dir build-asan --output-on-failure -j2

@@ -11,6 +11,7 @@
 #include "hil/language/scenario.h"
 #include "hil/language/select.h"
 #include "hil/options.h"
+#include "hil/run/parity_run.h"
 #include "hil/run/runner.h"
 #include "hil/verbs.h"
 
@@ -23,6 +24,8 @@ static const char help[] =
 	"  --rig NAME        virtual (default: in memory, virtual clock) or loopback (real\n"
 	"                    UDP, a server process, SMS through libgammu on emulated modems),\n"
 	"                    or a rig file with modems of your own\n"
+	"  --parity RIG      on this rig as well (--parity loopback): do both take the same rows\n"
+	"                    of the table and come to the same verdicts? Exit 1 where not\n"
 	"  --tag TAG         only scenarios with this tag; repeated: with any of them\n"
 	"  --filter EXPR     tags and name globs with and, or, not: 'idle and not slow'\n"
 	"  --seed SEED       instead of each scenario's own, e.g. 0x5eed\n"
@@ -42,8 +45,8 @@ static const char help[] =
 struct choice {
 	struct run_options o;
 	struct selector *select;
-	struct rigfile file;
-	int code; /* < 0: go on */
+	struct rigfile file, other_file;
+	const char *other; /* rig to compare with; NULL: none */
 };
 
 static int bad(const char *fmt, const char *value)
@@ -82,6 +85,9 @@ static int take(struct choice *c, int opt, const char *arg)
 	switch (opt) {
 	case 'r':
 		c->o.rig = arg;
+		return -1;
+	case 'p':
+		c->other = arg;
 		return -1;
 	case 't':
 		return selector_tag(c->select, arg) ? bad("out of memory at tag '%s'", arg) : -1;
@@ -132,6 +138,7 @@ static int take(struct choice *c, int opt, const char *arg)
 static int read_options(int argc, char **argv, struct choice *c)
 {
 	static const struct option options[] = {{"rig", required_argument, NULL, 'r'},
+						{"parity", required_argument, NULL, 'p'},
 						{"tag", required_argument, NULL, 't'},
 						{"filter", required_argument, NULL, 'f'},
 						{"seed", required_argument, NULL, 's'},
@@ -159,22 +166,33 @@ static int read_options(int argc, char **argv, struct choice *c)
 	return -1;
 }
 
-/* A rig that is not built in is a rig file. */
-static int load_rig(struct choice *c)
+/* A rig that is not built in is a rig file: `*at` then points to what stands in it. */
+static int load_rig(const char *rig, struct rigfile *file, const struct rigfile **at)
 {
 	struct diags ds = {0};
 	int code = EXIT_PASSED;
 
-	if (strcmp(c->o.rig, "virtual") == 0 || strcmp(c->o.rig, "loopback") == 0)
+	if (strcmp(rig, "virtual") == 0 || strcmp(rig, "loopback") == 0)
 		return EXIT_PASSED;
-	if (!strpbrk(c->o.rig, "./"))
-		return bad("no rig '%s': virtual, loopback, or a rig file's path", c->o.rig);
-	rigfile_load(c->o.rig, &ds, &c->file);
+	if (!strpbrk(rig, "./"))
+		return bad("no rig '%s': virtual, loopback, or a rig file's path", rig);
+	rigfile_load(rig, &ds, file);
 	diags_print(&ds, stderr);
 	if (ds.errors)
 		code = EXIT_BAD_INPUT;
 	diags_fini(&ds);
-	c->o.file = &c->file;
+	*at = file;
+	return code;
+}
+
+static int load_rigs(struct choice *c, const struct rigfile **other)
+{
+	int code = load_rig(c->o.rig, &c->file, &c->o.file);
+
+	if (!code && c->other)
+		code = load_rig(c->other, &c->other_file, other);
+	if (!code && c->other && strcmp(c->other, c->o.rig) == 0)
+		code = bad("--parity compares two rigs, and --rig is '%s' already", c->other);
 	return code;
 }
 
@@ -195,6 +213,7 @@ static void keep_selected(struct plans *plans, const struct selector *select)
 int run_main(int argc, char **argv)
 {
 	struct choice c = {.o = {.rig = "virtual", .out = "out", .require_coverage = -1}};
+	const struct rigfile *other_file = NULL;
 	struct plans plans = {0};
 	int code = EXIT_INTERNAL;
 
@@ -205,17 +224,20 @@ int run_main(int argc, char **argv)
 	if (code < 0) {
 		code = option_scenarios(argv + optind, argc - optind, &plans);
 		if (!code)
-			code = load_rig(&c);
+			code = load_rigs(&c, &other_file);
 		keep_selected(&plans, c.select);
 		if (!code && !plans.n) {
 			fputs("quicrig run: nothing selected\n", stderr);
 			code = EXIT_NOTHING;
 		}
-		if (!code)
+		if (!code && c.other)
+			code = parity_run(plans.v, plans.n, &c.o, c.other, other_file);
+		else if (!code)
 			code = runner_run(plans.v, plans.n, &c.o);
 		plans_fini(&plans);
 	}
 	rigfile_fini(&c.file);
+	rigfile_fini(&c.other_file);
 	selector_free(c.select);
 	return code;
 }

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "reports/parity.h"
+
 static json_t *text(const char *s)
 {
 	/* a text that is no UTF-8 (a file's name may be) must not lose the report */
@@ -194,7 +196,7 @@ static json_t *totals_json(const struct run_result *r)
 
 json_t *report_json(const struct run_result *r)
 {
-	json_t *scenarios = json_array(), *run;
+	json_t *scenarios = json_array(), *run, *root;
 	char hash[65];
 
 	for (size_t i = 0; i < r->n; i++)
@@ -205,6 +207,9 @@ json_t *report_json(const struct run_result *r)
 	run_result_sha256(r, hash);
 	if (hash[0])
 		json_object_set_new(run, "journal_sha256", text(hash));
-	return json_pack("{s:i,s:o,s:o,s:o}", "version", REPORT_VERSION, "run", run, "scenarios", scenarios,
+	root = json_pack("{s:i,s:o,s:o,s:o}", "version", REPORT_VERSION, "run", run, "scenarios", scenarios,
 			 "totals", totals_json(r));
+	if (root && r->parity)
+		json_object_set_new(root, "parity", parity_json(r->parity));
+	return root;
 }

@@ -120,6 +120,8 @@ struct scenario_result {
 	char *folder;                   /* replays by itself; NULL: none */
 };
 
+struct parity;
+
 struct run_result {
 	char *seed, *rig, *build;
 	int64_t started_unix_ms, ended_unix_ms;
@@ -128,6 +130,7 @@ struct run_result {
 	char *dir;      /* the artefacts' folder, as printed: out/latest */
 	struct scenario_result **scenarios; /* owned */
 	size_t n, cap;
+	const struct parity *parity; /* borrowed; NULL: no other rig was asked (reports/parity.h) */
 };
 
 /* A new text, the caller's; NULL without memory. */

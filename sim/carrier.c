@@ -289,6 +289,7 @@ int carrier_send(struct carrier *c, const struct instant *at, const char *id, co
 		return answer(c, s, at->now, CARRIER_BUSY, (int64_t)((start - at->now) / NS_PER_S));
 	}
 	s->status = CARRIER_QUEUED;
+	start = time_add(start, c->cfg.send_time);
 	if (c->cfg.profile == CARRIER_TYPICAL)
 		start = time_add(start, seconds(fmin(lognormal(&s->rng, SUBMIT_MEDIAN_S, SUBMIT_SIGMA), SUBMIT_MAX_S)));
 	c->free_at[s->sender] = start;

@@ -30,6 +30,7 @@ struct carrier_config {
 	uint64_t seed;
 	enum carrier_profile profile;
 	unsigned senders;          /* 0: one; numbers +34600000001 …, names s1 … */
+	time_ns send_time;         /* that a sender modem is busy with one SMS; 0: none */
 	const uint8_t *run_key;    /* 32 bytes; borrowed */
 	struct journal *journal;   /* borrowed; NULL: nobody listens */
 	/* Both are called from carrier_turn. eta_s with CARRIER_BUSY; cms and ref −1 where absent. */

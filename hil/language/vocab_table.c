@@ -64,6 +64,7 @@ const struct vocab_place vocab_places[] = {
 	{"expect.others", "expect.others", ""},
 	{"threshold", "A threshold", "A bound on a figure of the whole scenario; too few samples fail."},
 	{"xfail", "xfail", "The scenario is known to fail; one that passes then fails the run."},
+	{"parity", "parity", "What `quicrig run --parity` compares of it; rows of the table and verdicts where not said."},
 	{"requires", "requires", "What a rig must have, else the scenario is skipped."},
 	{"rig", "A rig file", "The hardware and the server of a lab bench."},
 	{"rig.server", "A rig's server", "A server that is not ours."},
@@ -134,6 +135,7 @@ const struct vocab_key vocab_keys[] = {
 	{"scenario", "expect", VOCAB_OTHER, "expect", ANY, OPT, NULL, "What must have been seen.", "expect: {final: PROVISIONED}"},
 	{"scenario", "thresholds", VOCAB_OTHER, "threshold", ANY, OPT, NULL, "List of thresholds.", "thresholds: [{metric: bootstrap_time, p99: \"< 2s\"}]"},
 	{"scenario", "xfail", VOCAB_MAP, "xfail", ANY, OPT, "xfail", "Known to fail, until a day.", "xfail: {reason: \"#12\", until: 2027-01-31}"},
+	{"scenario", "parity", VOCAB_MAP, "parity", ANY, OPT, "parity", "Where two rigs cannot be held against each other in full, and why.", "parity: {compare: verdict, reason: chance decides which datagrams are lost}"},
 	{"scenario", "skip", VOCAB_TEXT, NULL, ANY, OPT, "skip", "Why it is not run.", "skip: needs a SIM with a PIN"},
 	{"scenario", "requires", VOCAB_MAP, "requires", ANY, OPT, "requires", "What a rig must have.", "requires: {modems: 2}"},
 	{"scenario", "quarantine", VOCAB_LATER, NULL, ANY, OPT, NULL, "Run, but not counted.", NULL},
@@ -145,6 +147,7 @@ const struct vocab_key vocab_keys[] = {
 
 	{"modems", "senders", VOCAB_COUNT, NULL, 1, VOCAB_MODEMS_MAX, OPT, "senders", "Modems that send; 4 where not said.", "senders: 8"},
 	{"modems", "receivers", VOCAB_COUNT, NULL, 1, VOCAB_MODEMS_MAX, OPT, "receivers", "Modems that receive; 2 where not said.", "receivers: 4"},
+	{"modems", "send_time", VOCAB_DURATION, NULL, 1, 0, OPT, "send_time_ns", "How long a sender is busy with one SMS on the virtual rig, where it takes no time otherwise. With libgammu it takes some 700ms: what follows from that on loopback happens here, too.", "send_time: 700ms"},
 
 	{"group", "count", VOCAB_COUNT, NULL, 1, VOCAB_DEVICES_MAX, OPT, "count", "How many devices; 1 where not said.", "count: 10"},
 	{"group", "known", VOCAB_BOOL, NULL, ANY, OPT, "known", "Does the server have a record of them?", "known: false"},
@@ -296,6 +299,8 @@ const struct vocab_key vocab_keys[] = {
 
 	{"xfail", "reason", VOCAB_TEXT, NULL, ANY, REQ, "reason", "Why.", "reason: \"#12\""},
 	{"xfail", "until", VOCAB_DATE, NULL, ANY, REQ, "until", "Fails as any other from this day on.", "until: 2027-01-31"},
+	{"parity", "compare", VOCAB_WORD, "verdict nothing", ANY, REQ, "compare", "What is left to compare.", "compare: verdict"},
+	{"parity", "reason", VOCAB_TEXT, NULL, ANY, REQ, "reason", "Why no more.", "reason: its clocks are set, and real ones cannot be"},
 	{"requires", "modems", VOCAB_COUNT, NULL, 1, 1000, OPT, "modems", "So many modems.", "modems: 2"},
 
 	{"rig", "server", VOCAB_OTHER, "rig.server", ANY, OPT, NULL, "`ours`, or another one.", "server: ours"},

@@ -26,6 +26,7 @@ struct stretch {
 
 struct folder {
 	char dir[PATH_MAX], latest[PATH_MAX], name[128], private_dir[PATH_MAX];
+	bool by_name;
 	FILE *journal;
 	struct stretch *stretches;
 	size_t stretches_n, stretches_cap;
@@ -165,7 +166,12 @@ const char *folder_dir(const struct folder *a)
 
 const char *folder_latest(const struct folder *a)
 {
-	return a->latest;
+	return a->by_name ? a->dir : a->latest;
+}
+
+void folder_by_name(struct folder *a)
+{
+	a->by_name = true;
 }
 
 const char *folder_private(const struct folder *a)
@@ -282,7 +288,7 @@ void folder_keep(struct folder *a, const struct recording *r, size_t place, stru
 	}
 	if (recording_write(dir, r, &e))
 		err_set(&a->error, e.code, "%s", e.text);
-	if (snprintf(dir, sizeof(dir), "%s/%s", a->latest, s->id) < (int)sizeof(dir))
+	if (snprintf(dir, sizeof(dir), "%s/%s", folder_latest(a), s->id) < (int)sizeof(dir))
 		text_set(&s->folder, dir);
 }
 

@@ -14,6 +14,8 @@ struct folder *folder_open(const char *out, const char *seed, struct err *e);
 void folder_free(struct folder *a); /* removes the private folder */
 const char *folder_dir(const struct folder *a);
 const char *folder_latest(const struct folder *a); /* out/latest */
+/* What is printed and reported of it is its own name, not out/latest. */
+void folder_by_name(struct folder *a);
 const char *folder_private(const struct folder *a);
 /* What is kept of a scenario besides its verdict. */
 enum folder_what {

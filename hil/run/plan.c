@@ -150,6 +150,11 @@ unsigned plan_receivers(const struct plan *p)
 	return p->receivers;
 }
 
+time_ns plan_send_time(const struct plan *p)
+{
+	return (time_ns)json_integer_value(json_object_get(json_object_get(p->json, "modems"), "send_time_ns"));
+}
+
 const char *const *plan_known_senders(const struct plan *p)
 {
 	if (p->rig.senders)

@@ -74,6 +74,8 @@ uint64_t plan_seed(const struct plan *p); /* derived from the scenario's seed an
 const struct settings *plan_settings(const struct plan *p);
 unsigned plan_senders(const struct plan *p);
 unsigned plan_receivers(const struct plan *p);
+/* How long a sender modem of the virtual rig is busy with one SMS. */
+time_ns plan_send_time(const struct plan *p);
 /* The number of receiver `i` (from 0) and of sender `i`: alike on every built-in rig. */
 void plan_receiver_number(unsigned i, char out[MSISDN_MAX + 1]);
 void plan_sender_number(unsigned i, char out[MSISDN_MAX + 1]);

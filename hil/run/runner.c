@@ -21,6 +21,7 @@
 #include "reports/console.h"
 #include "reports/result.h"
 
+#define PARITY_TEXT_MAX (16u << 20)
 #define DRAIN_S 4.0 /* from the first Ctrl-C until what still runs is ended hard */
 
 struct runner {
@@ -340,6 +341,9 @@ static int open_all(struct runner *r, struct err *e)
 	r->folder = folder_open(r->o->out, seed, e);
 	if (!r->folder)
 		return e->code;
+	/* the other rig's run takes `latest` over: what is printed here must outlive that */
+	if (r->o->parity && r->o->side == 0)
+		folder_by_name(r->folder);
 	ro.dir = folder_private(r->folder);
 	ro.line = on_rig_line;
 	text_set(&r->result.seed, seed);
@@ -416,6 +420,34 @@ static void in_order(struct runner *r)
 	}
 }
 
+/* The results of this rig, and behind the second one what came of the comparison. */
+static int compare(struct runner *r)
+{
+	struct parity *p = r->o->parity;
+
+	if (!p)
+		return 0;
+	for (size_t i = 0; i < r->result.n; i++)
+		parity_take(p, r->o->side, r->result.scenarios[i]);
+	if (r->o->side == 0)
+		return 0;
+	parity_judge(p);
+	r->result.parity = p;
+	return parity_count(p, PARITY_DIFFERS)	   ? EXIT_FAILED
+	       : parity_count(p, PARITY_UNDECIDED) ? EXIT_INCONCLUSIVE
+						   : 0;
+}
+
+static void tell_parity(const struct parity *p)
+{
+	struct buf text;
+
+	buf_init(&text, PARITY_TEXT_MAX);
+	if (!parity_text(p, &text))
+		fputs(text.data, stdout);
+	buf_fini(&text);
+}
+
 static int report(struct runner *r)
 {
 	struct err e = {0};
@@ -430,7 +462,10 @@ static int report(struct runner *r)
 		code = verdict_exit_merge(code, EXIT_INCONCLUSIVE);
 	in_order(r);
 	r->result.ended_unix_ms = (int64_t)time(NULL) * 1000;
+	code = verdict_exit_merge(code, compare(r));
 	console_end(r->console, &r->result);
+	if (r->result.parity)
+		tell_parity(r->result.parity);
 	code = verdict_exit_merge(code, coverage_gate(r));
 	if (report_write_all(folder_dir(r->folder), &r->result, &e))
 		code = verdict_exit_merge(code, not_whole(&e));

@@ -9,6 +9,7 @@
 #include "core/err.h"
 #include "hil/language/rigfile.h"
 #include "hil/run/rss.h"
+#include "reports/parity.h"
 #include "reports/result.h"
 
 struct run_options {
@@ -24,6 +25,10 @@ struct run_options {
 	double require_coverage; /* per cent of rows; < 0: not asked for */
 	const char *libgammu_debug;
 	double wall_s; /* of the whole run; 0: none */
+	/* Takes the results in, as those of rig `side` (0, 1); behind the second they are
+	 * compared, told and reported. Borrowed; NULL: nothing is compared. */
+	struct parity *parity;
+	unsigned side;
 	/* Told of each scenario's result as it comes, `rss` being its server's memory (may
 	 * be empty). Borrowed; may be NULL. */
 	void (*judged)(void *ctx, json_t *plan, const struct scenario_result *s, const struct rss_track *rss);

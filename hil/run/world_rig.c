@@ -461,6 +461,7 @@ static int make_carrier(struct vrig *r, struct err *e)
 						       : CARRIER_IMMEDIATE,
 				    .seed = plan_seed(r->plan),
 				    .senders = plan_senders(r->plan),
+				    .send_time = plan_send_time(r->plan),
 				    .run_key = r->run_key,
 				    .journal = r->journal,
 				    .status = sms_status,
