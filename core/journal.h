@@ -76,7 +76,8 @@
 	X(TOKENS_RENAMED, "tokens.renamed", "jti fam")                                                         \
 	X(COMMAND_QUEUED, "command.queued", "id name")                                                         \
 	X(COMMAND_SENT, "command.sent", "id name")                                                             \
-	X(COMMAND_DONE, "command.done", "id name")                                                             \
+	X(COMMAND_DONE, "command.done", "id name")               /* by the device */                           \
+	X(COMMAND_CLOSED, "command.closed", "id name why")       /* server: done, cancelled */                  \
 	X(SERVER_DECISION, "server.decision", "resource code why signed ts")                                   \
 	X(SERVER_REPLY, "server.reply", "resource code why")     /* handed to QUIC, after the commit */        \
 	X(SERVER_STATE, "server.state", "state why")             /* up, down, recovered */                     \

@@ -38,6 +38,7 @@
 	  "our devices show their own token only: tests/server/test_enroll.c")                                 \
 	X(ACCESS_AS_REFRESH, "access-as-refresh", "server", "an access token refreshes",                       \
 	  "our devices refresh with refresh tokens only: tests/server/test_enroll.c")                          \
+	X(COMMAND_REPEATED, "command-repeated", "server", "a command that is done is sent for ever", NULL)     \
 	X(LEAVES_IDLE, "leaves-idle", "device", "IDLE ends without power", NULL)                               \
 	X(RETRIES_EVERY_SECOND, "retries-every-second", "device", "the backoff does not grow", NULL)           \
 	X(RETRY_AFTER_IGNORED, "retry-after-ignored", "device", "retryAfter is not looked at", NULL)           \
@@ -55,6 +56,8 @@
 	X(OLD_REFRESH_KEPT, "old-refresh-kept", "device", "keeps the first refresh token", NULL)               \
 	X(TOKENS_NOT_SYNCED, "tokens-not-synced", "device", "renames the token file before it is on disk",     \
 	  NULL)                                                                                                \
+	X(COMMAND_TWICE, "command-twice", "device", "a repeated command is done again", NULL)                  \
+	X(PAUSE_IGNORED, "pause-ignored", "device", "publishes on though it was told to pause", NULL)          \
 	X(POWER_CUT_FORGETS, "power-cut-forgets", "device", "tokens do not outlive a power cut", NULL)
 
 /* What a soak must find before it may be trusted. It shows only where a server dies between

@@ -33,6 +33,9 @@ int token_signer_add(struct token_signer *s, const char *pem, char kid[KID_MAX +
 /* The kid to sign with: the newest one that stands in `kids` (n of them); the oldest
  * where n is 0; NULL where none fits. */
 const char *token_signer_pick(const struct token_signer *s, const char (*kids)[KID_MAX + 1], unsigned n);
+/* How many keys, and the kid of each, oldest first. */
+unsigned token_signer_count(const struct token_signer *s);
+const char *token_signer_kid(const struct token_signer *s, unsigned i);
 /* The public PEM (SPKI) of a kid; NULL where unknown. Borrowed. */
 const char *token_signer_public(const struct token_signer *s, const char *kid);
 

@@ -159,6 +159,16 @@ const char *token_signer_pick(const struct token_signer *s, const char (*kids)[K
 	return NULL;
 }
 
+unsigned token_signer_count(const struct token_signer *s)
+{
+	return s->n;
+}
+
+const char *token_signer_kid(const struct token_signer *s, unsigned i)
+{
+	return s->key[i].public.kid;
+}
+
 const char *token_signer_public(const struct token_signer *s, const char *kid)
 {
 	const struct signing_key *k = find_key(s, kid);

@@ -3,6 +3,9 @@
  *
  *   disable, enable {uuid}            durable before the reply
  *   list {from?, limit?}              devices of the registry by index; "next" where there are more
+ *   command {uuid, command}           queues {"name", …}; "id" in the reply
+ *   cancel {uuid, id?}                that one, or all of the device; "cancelled" counts
+ *   commands {uuid?, from?, limit?}   what waits; "next" where there is more
  *   stats
  * with --lab:
  *   fault {fault}                     core/fault.h
@@ -16,9 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/control_internal.h"
 #include "server/server_internal.h"
 
-#define LIST_LIMIT 1000
 #define CLOCK_OFFSET_MAX_MS (INT64_C(36500) * 86400 * 1000)
 
 struct verb {
@@ -28,83 +31,9 @@ struct verb {
 	json_t *(*run)(struct server *s, json_t *request, struct err *e);
 };
 
-static const char *text_of(json_t *request, const char *key)
+const char *control_text(json_t *request, const char *key)
 {
 	return json_string_value(json_object_get(request, key));
-}
-
-static json_t *set_disabled(struct server *s, json_t *request, bool disabled, struct err *e)
-{
-	const char *uuid = text_of(request, "uuid");
-	int rv;
-
-	if (!uuid) {
-		err_set(e, ERR_PARSE, "which uuid?");
-		return NULL;
-	}
-	rv = enroll_disable(s->enroll, uuid, disabled);
-	if (!rv)
-		rv = server_commit(s);
-	if (rv) {
-		err_set(e, rv, rv == ERR_NOTFOUND ? "no such device in the registry" : "storage failed: %s",
-			store_error(s->store));
-		return NULL;
-	}
-	effects_event(&s->fx, NULL, false, s->at.now, uuid, NULL, NULL, J_OPERATOR,
-		      &(struct journal_value)JS(NAME, disabled ? "disable" : "enable"), 1);
-	/* it is durable now: told at once, so that a kill at the turn's end hides nothing */
-	server_write_journal(s);
-	return json_object();
-}
-
-static json_t *do_disable(struct server *s, json_t *request, struct err *e)
-{
-	return set_disabled(s, request, true, e);
-}
-
-static json_t *do_enable(struct server *s, json_t *request, struct err *e)
-{
-	return set_disabled(s, request, false, e);
-}
-
-static json_t *list_one(struct server *s, const struct registry_device *d, struct err *e)
-{
-	struct store_device row;
-	int rv = store_device_get(s->store, d->uuid, &row);
-	bool disabled = row.disabled < 0 ? d->disabled : row.disabled != 0;
-
-	if (rv && rv != ERR_NOTFOUND) {
-		err_set(e, rv, "storage failed: %s", store_error(s->store));
-		return NULL;
-	}
-	return json_pack("{s:s, s:s, s:b, s:b}", "uuid", d->uuid, "deviceType", d->device_type, "disabled", disabled,
-			 "family", row.fam[0] && !row.revoked);
-}
-
-static json_t *do_list(struct server *s, json_t *request, struct err *e)
-{
-	const struct registry *reg = enroll_registry(s->enroll);
-	json_t *first = json_object_get(request, "from"), *most = json_object_get(request, "limit");
-	json_int_t from = json_integer_value(first), limit = most ? json_integer_value(most) : LIST_LIMIT;
-	json_t *devices = json_array(), *out;
-	size_t n = registry_count(reg), i;
-
-	if ((first && !json_is_integer(first)) || from < 0 || limit < 1 || limit > LIST_LIMIT) {
-		err_set(e, ERR_PARSE, "from counts from 0, limit is 1…%d", LIST_LIMIT);
-		json_decref(devices);
-		return NULL;
-	}
-	for (i = (size_t)from; i < n && i - (size_t)from < (size_t)limit; i++) {
-		if (json_array_append_new(devices, list_one(s, registry_at(reg, i), e))) {
-			err_set(e, ERR_NOMEM, "out of memory");
-			json_decref(devices);
-			return NULL;
-		}
-	}
-	out = json_pack("{s:o}", "devices", devices);
-	if (out && i < n)
-		json_object_set_new(out, "next", json_integer((json_int_t)i));
-	return out;
 }
 
 static json_t *do_stats(struct server *s, json_t *request, struct err *e)
@@ -152,13 +81,13 @@ static json_t *do_fault(struct server *s, json_t *request, struct err *e)
 	}
 	if (faults_arm(s->faults, spec, e))
 		return NULL;
-	SERVER_EVENT(s, J_FAULT_ARMED, JS(NAME, text_of(spec, "name")));
+	SERVER_EVENT(s, J_FAULT_ARMED, JS(NAME, control_text(spec, "name")));
 	return json_object();
 }
 
 static json_t *do_disarm(struct server *s, json_t *request, struct err *e)
 {
-	const char *name = text_of(request, "name");
+	const char *name = control_text(request, "name");
 
 	if (!name || !s->faults || faults_disarm(s->faults, name)) {
 		err_set(e, ERR_NOTFOUND, "no such fault is armed");
@@ -169,7 +98,7 @@ static json_t *do_disarm(struct server *s, json_t *request, struct err *e)
 
 static json_t *do_crash_at(struct server *s, json_t *request, struct err *e)
 {
-	const char *point = text_of(request, "point");
+	const char *point = control_text(request, "point");
 	int p = point ? server_crash_by_name(point) : -1;
 
 	if (p < 0) {
@@ -184,7 +113,7 @@ static json_t *do_answer(struct server *s, json_t *request, struct err *e)
 {
 	json_t *code = json_object_get(request, "code"), *times = json_object_get(request, "times"),
 	       *share = json_object_get(request, "share");
-	const char *resource = text_of(request, "resource"), *message = text_of(request, "message");
+	const char *resource = control_text(request, "resource"), *message = control_text(request, "message");
 	struct answer_rule rule = {.resource = MSG_RESOURCES, .times = INT64_MAX, .share = 1};
 
 	if (!json_is_integer(code) || (times && json_integer_value(times) < 1) ||
@@ -246,8 +175,13 @@ static json_t *do_delay(struct server *s, json_t *request, struct err *e)
 }
 
 static const struct verb verbs[] = {
-	{"disable", false, do_disable},  {"enable", false, do_enable},
-	{"list", false, do_list},        {"stats", false, do_stats},
+	{"disable", false, control_disable},
+	{"enable", false, control_enable},
+	{"list", false, control_list},
+	{"command", false, control_command},
+	{"cancel", false, control_cancel},
+	{"commands", false, control_commands},
+	{"stats", false, do_stats},
 	{"fault", true, do_fault},       {"disarm", true, do_disarm},
 	{"crash-at", true, do_crash_at}, {"answer", true, do_answer},
 	{"delay", true, do_delay},       {"clock-offset", true, do_clock_offset},
@@ -255,7 +189,7 @@ static const struct verb verbs[] = {
 
 static json_t *dispatch(struct server *s, json_t *request, struct err *e)
 {
-	const char *what = text_of(request, "do");
+	const char *what = control_text(request, "do");
 
 	if (!what) {
 		err_set(e, ERR_PARSE, "a request is an object with a text 'do'");

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/command.h"
 #include "server/enroll_internal.h"
 #include "server/publish.h"
 
@@ -106,12 +107,16 @@ void enroll_answer(struct enroll *en, const struct instant *at, struct reply *r,
 	const char *name = r->resource == MSG_OTHER ? "other" : msg_resource_name(r->resource);
 	char ts[24] = "";
 
-	(void)en;
+	command_attach(en, at, r);
 	reply_settle(r);
 	if (r->resource == MSG_PUBLISH && r->code == 200)
 		snprintf(ts, sizeof(ts), "%" PRId64, r->timestamp);
 	FX(fx, r, at, r->uuid, r->req, r->reg, J_SERVER_DECISION, JS(RESOURCE, name), JI(CODE, r->code), JS(WHY, r->why),
 	   JI(SIGNED, r->sign), JS(TS, ts[0] ? ts : NULL));
+	if (r->command)
+		FX(fx, r, at, r->uuid, r->req, r->reg, J_COMMAND_SENT,
+		   JS(ID, json_string_value(json_object_get(r->command, "id"))),
+		   JS(NAME, json_string_value(json_object_get(r->command, "name"))));
 	effects_reply(fx, r);
 }
 
@@ -144,6 +149,8 @@ void enroll_request(struct enroll *en, const struct instant *at, struct reply *r
 	rv = store_decide(en->store);
 	if (!rv)
 		rv = decide(&c);
+	if (!rv)
+		rv = command_done(&c);
 	if (store_decided(en->store, rv == 0) && !rv)
 		rv = ERR_IO;
 	if (rv) {
@@ -214,8 +221,9 @@ void enroll_failed(struct enroll *en, struct effects *fx)
 	STAILQ_CONCAT(&all, &fx->replies);
 	while ((r = STAILQ_FIRST(&all))) {
 		STAILQ_REMOVE_HEAD(&all, next);
-		if (r->sign && r->peer)
+		if (r->counted && r->peer)
 			r->peer->signed_refusals--;
+		r->counted = false;
 		reply_refuse(r, 503, "storage", NULL, -1);
 		enroll_answer(en, &en->last, r, fx);
 	}

@@ -60,6 +60,7 @@ void reply_free(struct reply *r)
 	if (r->peer)
 		LIST_REMOVE(r, of_peer);
 	json_decref(r->payload);
+	json_decref(r->command);
 	free(r);
 }
 
@@ -84,6 +85,8 @@ void peer_gone(struct enroll_peer *peer)
 void reply_set(struct reply *r, int code, const char *why, json_t *payload)
 {
 	json_decref(r->payload);
+	json_decref(r->command);
+	r->command = NULL;
 	r->payload = payload;
 	r->code = payload ? code : 503;
 	r->why = payload ? why : "memory";
@@ -114,7 +117,10 @@ void reply_settle(struct reply *r)
 	r->sign = false;
 	if (PLANTED(REFUSALS_UNSIGNED))
 		return;
-	if (!r->nonce[0] || !reply_needs_signature(r->resource, r->code))
+	if (!r->nonce[0])
+		return;
+	r->sign = r->command != NULL;
+	if (!reply_needs_signature(r->resource, r->code))
 		return;
 	if (r->peer && r->peer->signed_refusals >= REPLY_SIGNED_MAX) {
 		reply_refuse(r, 429, "refusals", NULL, REPLY_REFUSED_S);
@@ -122,7 +128,7 @@ void reply_settle(struct reply *r)
 	}
 	if (r->peer)
 		r->peer->signed_refusals++;
-	r->sign = true;
+	r->sign = r->counted = true;
 }
 
 /* Its name stands in the 200s of register, login and refresh only. */
@@ -144,6 +150,7 @@ int reply_encode(const struct reply *r, struct token_signer *signer, struct buf 
 			.resource = r->resource_name[0] ? r->resource_name : msg_resource_name(r->resource),
 			.code = r->code,
 			.payload = r->payload,
+			.command = r->command,
 			.retry_after_s = r->retry_after_s,
 		};
 
@@ -151,7 +158,7 @@ int reply_encode(const struct reply *r, struct token_signer *signer, struct buf 
 		if (rv)
 			return rv;
 	}
-	rv = msg_response_build(r->code, response_name(r), r->payload, NULL, r->retry_after_s,
+	rv = msg_response_build(r->code, response_name(r), r->payload, r->command, r->retry_after_s,
 				signature, out);
 	free(signature);
 	return rv ? err_set(e, rv, "reply: %s", err_text(rv)) : 0;

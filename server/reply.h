@@ -45,8 +45,10 @@ struct reply {
 	int code;                   /* 0: not decided yet */
 	const char *why;            /* static */
 	json_t *payload;            /* owned */
+	json_t *command;            /* owned; on a 200 only, NULL: none */
 	int64_t retry_after_s;      /* < 0: none */
 	bool sign;
+	bool counted;               /* … among its connection's signed refusals */
 	bool drop;                  /* a fault swallowed it … */
 	bool forced;                /* … or chose its answer while it waited */
 	int64_t timestamp;          /* publish; for the journal */
@@ -68,7 +70,7 @@ const char *reply_message(int code);
 
 /* Must a device find this refusal signed? */
 bool reply_needs_signature(enum msg_resource resource, int code);
-/* Applies the signing rule to a decided reply: sets `sign`, counts it at the peer, and
+/* Applies the signing rule to a decided reply: sets `sign`, counts a refusal at the peer, and
  * turns the fifth signed refusal of a connection into an unsigned 429. */
 void reply_settle(struct reply *r);
 /* The bytes, signed where `sign`. */

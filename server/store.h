@@ -16,6 +16,7 @@
 #include "core/token.h"
 #include "core/world.h"
 
+#define STORE_COMMAND_MAX 2560 /* a command's text: two PEMs and room */
 #define STORE_EPOCHS 64 /* starts of the server that are remembered */
 
 struct store;
@@ -81,6 +82,16 @@ struct store_sms {
 	size_t text_len;
 };
 
+/* One command that an operator queued and no request has named as done. */
+struct store_command {
+	char uuid[UUID_LEN + 1];
+	int64_t n;                      /* its place in the device's queue */
+	char id[COMMAND_ID_MAX + 1];
+	char name[16];
+	char body[STORE_COMMAND_MAX];   /* JSON of it, without the id */
+	int64_t queued_ms, sent_ms;     /* Unix; 0: not sent yet */
+};
+
 /* ERR_BUSY: another server has it; ERR_IO: damaged or unreadable; ERR_UNSUPPORTED:
  * another program's or another version's. Starts a new epoch (not yet committed). */
 struct store *store_open(const struct store_config *cfg, const struct instant *at, struct err *e);
@@ -131,6 +142,15 @@ int store_sms_state(struct store *st, const char *id, int state);
 int store_sms_delete(struct store *st, const char *id);
 /* All, by birth. */
 int store_sms_each(struct store *st, void (*each)(void *ctx, const struct store_sms *s), void *ctx);
+
+/* Commands. `n` is drawn by _put: behind all others of the device. */
+int store_command_put(struct store *st, const struct store_command *c);
+int store_command_sent(struct store *st, const struct store_command *c, int64_t unix_ms);
+int store_command_delete(struct store *st, const struct store_command *c);
+/* The next one behind place `n` (0: the first) of a device's queue; ERR_NOTFOUND. */
+int store_command_next(struct store *st, const char *uuid, int64_t n, struct store_command *out);
+/* The same through the queues of all devices; uuid "", n 0: the first of all. */
+int store_command_next_any(struct store *st, const char *uuid, int64_t n, struct store_command *out);
 
 /* Forgets a bounded number of rows whose time is over. */
 int store_purge(struct store *st, int64_t unix_ms);

@@ -33,5 +33,10 @@ int store_run(struct store *st, sqlite3_stmt *q);
 /* Steps once: 1 a row (caller resets), 0 none, ERR_IO. */
 int store_row(struct store *st, sqlite3_stmt *q);
 int store_fail(struct store *st, int rc);
+/* One row by its key: 0 (caller resets), ERR_NOTFOUND, ERR_IO. Reads see the turn's own
+ * writes; they open no transaction. */
+int store_lookup(struct store *st, sqlite3_stmt *q);
+void store_get_text(sqlite3_stmt *q, int column, char *out, size_t size);
+void store_put_text(sqlite3_stmt *q, int index, const char *text); /* borrowed until the step */
 
 #endif

@@ -8,20 +8,19 @@
 #define DAY_MS     (24 * 3600 * (int64_t)1000)
 #define PURGE_ROWS 32 /* at most, a turn */
 
-static void get_text(sqlite3_stmt *q, int column, char *out, size_t size)
+void store_get_text(sqlite3_stmt *q, int column, char *out, size_t size)
 {
 	const unsigned char *text = sqlite3_column_text(q, column);
 
 	snprintf(out, size, "%s", text ? (const char *)text : "");
 }
 
-static void put_text(sqlite3_stmt *q, int index, const char *text)
+void store_put_text(sqlite3_stmt *q, int index, const char *text)
 {
 	sqlite3_bind_text(q, index, text, -1, SQLITE_STATIC);
 }
 
-/* Reads see the turn's own writes; they open no transaction. */
-static int lookup(struct store *st, sqlite3_stmt *q)
+int store_lookup(struct store *st, sqlite3_stmt *q)
 {
 	int rv;
 
@@ -35,15 +34,15 @@ static int lookup(struct store *st, sqlite3_stmt *q)
 
 static void read_device(sqlite3_stmt *q, struct store_device *d)
 {
-	get_text(q, 0, d->uuid, sizeof(d->uuid));
+	store_get_text(q, 0, d->uuid, sizeof(d->uuid));
 	d->disabled = sqlite3_column_int(q, 1);
-	get_text(q, 2, d->fam, sizeof(d->fam));
+	store_get_text(q, 2, d->fam, sizeof(d->fam));
 	d->revoked = sqlite3_column_int(q, 3) != 0;
 	d->fam_start_s = sqlite3_column_int64(q, 4);
-	get_text(q, 5, d->kid, sizeof(d->kid));
-	get_text(q, 6, d->access_jti, sizeof(d->access_jti));
-	get_text(q, 7, d->refresh_jti, sizeof(d->refresh_jti));
-	get_text(q, 8, d->prev_jti, sizeof(d->prev_jti));
+	store_get_text(q, 5, d->kid, sizeof(d->kid));
+	store_get_text(q, 6, d->access_jti, sizeof(d->access_jti));
+	store_get_text(q, 7, d->refresh_jti, sizeof(d->refresh_jti));
+	store_get_text(q, 8, d->prev_jti, sizeof(d->prev_jti));
 	d->iat_s = sqlite3_column_int64(q, 9);
 	d->access_exp_s = sqlite3_column_int64(q, 10);
 	d->refresh_exp_s = sqlite3_column_int64(q, 11);
@@ -60,8 +59,8 @@ int store_device_get(struct store *st, const char *uuid, struct store_device *ou
 	memset(out, 0, sizeof(*out));
 	snprintf(out->uuid, sizeof(out->uuid), "%s", uuid);
 	out->disabled = -1;
-	put_text(q, 1, uuid);
-	rv = lookup(st, q);
+	store_put_text(q, 1, uuid);
+	rv = store_lookup(st, q);
 	if (!rv) {
 		read_device(q, out);
 		sqlite3_reset(q);
@@ -76,15 +75,15 @@ int store_device_put(struct store *st, const struct store_device *d)
 
 	if (rv)
 		return rv;
-	put_text(q, 1, d->uuid);
+	store_put_text(q, 1, d->uuid);
 	sqlite3_bind_int(q, 2, d->disabled);
-	put_text(q, 3, d->fam);
+	store_put_text(q, 3, d->fam);
 	sqlite3_bind_int(q, 4, d->revoked);
 	sqlite3_bind_int64(q, 5, d->fam_start_s);
-	put_text(q, 6, d->kid);
-	put_text(q, 7, d->access_jti);
-	put_text(q, 8, d->refresh_jti);
-	put_text(q, 9, d->prev_jti);
+	store_put_text(q, 6, d->kid);
+	store_put_text(q, 7, d->access_jti);
+	store_put_text(q, 8, d->refresh_jti);
+	store_put_text(q, 9, d->prev_jti);
 	sqlite3_bind_int64(q, 10, d->iat_s);
 	sqlite3_bind_int64(q, 11, d->access_exp_s);
 	sqlite3_bind_int64(q, 12, d->refresh_exp_s);
@@ -101,17 +100,17 @@ static void read_registration(sqlite3_stmt *q, struct store_registration *r)
 	const void *mac = sqlite3_column_blob(q, 2);
 
 	memset(r, 0, sizeof(*r));
-	get_text(q, 0, r->uuid, sizeof(r->uuid));
-	get_text(q, 1, r->reg, sizeof(r->reg));
+	store_get_text(q, 0, r->uuid, sizeof(r->uuid));
+	store_get_text(q, 1, r->reg, sizeof(r->reg));
 	if (mac && sqlite3_column_bytes(q, 2) == HASH_SIZE)
 		memcpy(r->mac, mac, HASH_SIZE);
-	get_text(q, 3, r->code_fp, sizeof(r->code_fp));
+	store_get_text(q, 3, r->code_fp, sizeof(r->code_fp));
 	r->state = (enum store_code_state)sqlite3_column_int(q, 4);
 	r->tries = sqlite3_column_int64(q, 5);
 	r->boot = sqlite3_column_int64(q, 6);
 	r->code_end = sqlite3_column_int64(q, 7);
 	r->code_len = sqlite3_column_int64(q, 8);
-	get_text(q, 9, r->fam, sizeof(r->fam));
+	store_get_text(q, 9, r->fam, sizeof(r->fam));
 	r->forget_ms = sqlite3_column_int64(q, 10);
 }
 
@@ -120,9 +119,9 @@ int store_registration_get(struct store *st, const char *uuid, const char *reg, 
 	sqlite3_stmt *q = store_statement(st, Q_REG_GET);
 	int rv;
 
-	put_text(q, 1, uuid);
-	put_text(q, 2, reg);
-	rv = lookup(st, q);
+	store_put_text(q, 1, uuid);
+	store_put_text(q, 2, reg);
+	rv = store_lookup(st, q);
 	if (!rv) {
 		read_registration(q, out);
 		sqlite3_reset(q);
@@ -136,7 +135,7 @@ int store_registration_live(struct store *st, const char *uuid, struct store_reg
 	unsigned n = 0;
 	int rv = 0;
 
-	put_text(q, 1, uuid);
+	store_put_text(q, 1, uuid);
 	sqlite3_bind_int64(q, 2, max);
 	while (n < max && (rv = store_row(st, q)) == 1)
 		read_registration(q, &out[n++]);
@@ -151,16 +150,16 @@ int store_registration_put(struct store *st, const struct store_registration *r)
 
 	if (rv)
 		return rv;
-	put_text(q, 1, r->uuid);
-	put_text(q, 2, r->reg);
+	store_put_text(q, 1, r->uuid);
+	store_put_text(q, 2, r->reg);
 	sqlite3_bind_blob(q, 3, r->mac, HASH_SIZE, SQLITE_STATIC);
-	put_text(q, 4, r->code_fp);
+	store_put_text(q, 4, r->code_fp);
 	sqlite3_bind_int(q, 5, (int)r->state);
 	sqlite3_bind_int64(q, 6, r->tries);
 	sqlite3_bind_int64(q, 7, r->boot);
 	sqlite3_bind_int64(q, 8, r->code_end);
 	sqlite3_bind_int64(q, 9, r->code_len);
-	put_text(q, 10, r->fam);
+	store_put_text(q, 10, r->fam);
 	sqlite3_bind_int64(q, 11, r->forget_ms);
 	if (r->forget_ms < st->oldest_forget)
 		st->oldest_forget = r->forget_ms;
@@ -174,8 +173,8 @@ int store_registration_delete(struct store *st, const char *uuid, const char *re
 
 	if (rv)
 		return rv;
-	put_text(q, 1, uuid);
-	put_text(q, 2, reg);
+	store_put_text(q, 1, uuid);
+	store_put_text(q, 2, reg);
 	return store_run(st, q);
 }
 
@@ -212,7 +211,7 @@ static int used(struct store *st, enum store_statement which, const char *uuid, 
 
 	if (rv)
 		return rv;
-	put_text(q, 1, uuid);
+	store_put_text(q, 1, uuid);
 	sqlite3_bind_int64(q, 2, at_ms);
 	return store_run(st, q);
 }
@@ -241,9 +240,9 @@ static int used_at(struct store *st, enum store_statement which, const char *uui
 	sqlite3_stmt *q = store_statement(st, which);
 	int rv;
 
-	put_text(q, 1, uuid);
+	store_put_text(q, 1, uuid);
 	sqlite3_bind_int64(q, 2, n);
-	rv = lookup(st, q);
+	rv = store_lookup(st, q);
 	if (!rv) {
 		*at_ms = sqlite3_column_int64(q, 0);
 		sqlite3_reset(q);
@@ -314,10 +313,10 @@ int store_sms_put(struct store *st, const struct store_sms *s)
 
 	if (rv)
 		return rv;
-	put_text(q, 1, s->id);
-	put_text(q, 2, s->uuid);
-	put_text(q, 3, s->reg);
-	put_text(q, 4, s->code_fp);
+	store_put_text(q, 1, s->id);
+	store_put_text(q, 2, s->uuid);
+	store_put_text(q, 3, s->reg);
+	store_put_text(q, 4, s->code_fp);
 	sqlite3_bind_int(q, 5, s->state);
 	sqlite3_bind_int64(q, 6, s->boot);
 	sqlite3_bind_int64(q, 7, s->born);
@@ -334,7 +333,7 @@ int store_sms_state(struct store *st, const char *id, int state)
 
 	if (rv)
 		return rv;
-	put_text(q, 1, id);
+	store_put_text(q, 1, id);
 	sqlite3_bind_int(q, 2, state);
 	return store_run(st, q);
 }
@@ -346,7 +345,7 @@ int store_sms_delete(struct store *st, const char *id)
 
 	if (rv)
 		return rv;
-	put_text(q, 1, id);
+	store_put_text(q, 1, id);
 	return store_run(st, q);
 }
 
@@ -361,10 +360,10 @@ int store_sms_each(struct store *st, void (*each)(void *ctx, const struct store_
 		int len = sqlite3_column_bytes(q, 9);
 
 		memset(&s, 0, sizeof(s));
-		get_text(q, 0, s.id, sizeof(s.id));
-		get_text(q, 1, s.uuid, sizeof(s.uuid));
-		get_text(q, 2, s.reg, sizeof(s.reg));
-		get_text(q, 3, s.code_fp, sizeof(s.code_fp));
+		store_get_text(q, 0, s.id, sizeof(s.id));
+		store_get_text(q, 1, s.uuid, sizeof(s.uuid));
+		store_get_text(q, 2, s.reg, sizeof(s.reg));
+		store_get_text(q, 3, s.code_fp, sizeof(s.code_fp));
 		s.state = sqlite3_column_int(q, 4);
 		s.boot = sqlite3_column_int64(q, 5);
 		s.born = sqlite3_column_int64(q, 6);

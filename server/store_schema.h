@@ -4,7 +4,7 @@
 #define SERVER_STORE_SCHEMA_H
 
 #define STORE_APPLICATION_ID 0x51524947 /* "QRIG" */
-#define STORE_VERSION        1
+#define STORE_VERSION        2
 
 #define STORE_SCHEMA                                                                                           \
 	"CREATE TABLE epoch(id INTEGER PRIMARY KEY, boot INTEGER NOT NULL, boot_id TEXT NOT NULL,"             \
@@ -25,12 +25,16 @@
 	"CREATE TABLE fleet(bucket INTEGER PRIMARY KEY, n INTEGER NOT NULL) STRICT;"                           \
 	"CREATE TABLE outbox(id TEXT PRIMARY KEY, uuid TEXT NOT NULL, reg TEXT NOT NULL,"                      \
 	" code_fp TEXT NOT NULL, state INTEGER NOT NULL, boot INTEGER NOT NULL, born INTEGER NOT NULL,"        \
-	" until INTEGER NOT NULL, used INTEGER NOT NULL, text BLOB NOT NULL) STRICT, WITHOUT ROWID;"
+	" until INTEGER NOT NULL, used INTEGER NOT NULL, text BLOB NOT NULL) STRICT, WITHOUT ROWID;"           \
+	"CREATE TABLE command(uuid TEXT NOT NULL, n INTEGER NOT NULL, id TEXT NOT NULL, name TEXT NOT NULL,"   \
+	" body TEXT NOT NULL, queued INTEGER NOT NULL, sent INTEGER NOT NULL, PRIMARY KEY(uuid, n))"           \
+	" STRICT, WITHOUT ROWID;"
 
 #define DEVICE_COLUMNS                                                                                         \
 	"uuid, disabled, fam, revoked, fam_start, kid, access_jti, refresh_jti, prev_jti, iat, access_exp,"    \
 	" refresh_exp, presented, grace_epoch, grace_end"
 #define REGISTRATION_COLUMNS "uuid, reg, mac, code_fp, state, tries, boot, code_end, code_len, fam, forget"
+#define COMMAND_COLUMNS      "uuid, n, id, name, body, queued, sent"
 #define OUTBOX_COLUMNS       "id, uuid, reg, code_fp, state, boot, born, until, used, text"
 
 /* X(NAME, "sql") */
@@ -67,7 +71,13 @@
 	X(OUT_PUT, "INSERT OR REPLACE INTO outbox(" OUTBOX_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)") \
 	X(OUT_STATE, "UPDATE outbox SET state = ?2 WHERE id = ?1")                                             \
 	X(OUT_DELETE, "DELETE FROM outbox WHERE id = ?1")                                                      \
-	X(OUT_EACH, "SELECT " OUTBOX_COLUMNS " FROM outbox ORDER BY born")
+	X(OUT_EACH, "SELECT " OUTBOX_COLUMNS " FROM outbox ORDER BY born")                                     \
+	X(CMD_LIST, "SELECT " COMMAND_COLUMNS " FROM command WHERE uuid = ?1 AND n > ?2 ORDER BY n")           \
+	X(CMD_ALL, "SELECT " COMMAND_COLUMNS " FROM command WHERE (uuid, n) > (?1, ?2) ORDER BY uuid, n")      \
+	X(CMD_PUT, "INSERT INTO command(" COMMAND_COLUMNS ") SELECT ?1, coalesce(max(n), 0) + 1, ?2, ?3, ?4,"  \
+		   " ?5, 0 FROM command WHERE uuid = ?1")                                                      \
+	X(CMD_SENT, "UPDATE command SET sent = ?3 WHERE uuid = ?1 AND n = ?2")                                 \
+	X(CMD_DELETE, "DELETE FROM command WHERE uuid = ?1 AND n = ?2")
 
 #define STORE_STATEMENT_ENUM(name, sql) Q_##name,
 enum store_statement { STORE_STATEMENTS(STORE_STATEMENT_ENUM) Q_COUNT };

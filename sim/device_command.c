@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/plant.h"
+
 static bool was_done(const struct device *dev, const char *id)
 {
 	for (unsigned i = 0; i < dev->done_n; i++)
@@ -40,7 +42,7 @@ enum device_cause device_command_cause(const struct device *dev, const struct ms
 {
 	json_t *seconds = json_object_get(r->command, "seconds");
 
-	if (r->command_id[0] && was_done(dev, r->command_id))
+	if (r->command_id[0] && was_done(dev, r->command_id) && !PLANTED(COMMAND_TWICE))
 		return CAUSE_NONE;
 	if (!r->command_id[0])
 		return CAUSE_CMD_OTHER;
@@ -117,6 +119,8 @@ int device_command_take(struct device *dev, const struct msg_response *r, const 
 	case CMD_PAUSE:
 		if (seconds > DEVICE_RETRY_MAX_S)
 			seconds = DEVICE_RETRY_MAX_S;
+		if (PLANTED(PAUSE_IGNORED))
+			seconds = 0;
 		dev->wait_until = time_add(at->now, (time_ns)(seconds * (double)NS_PER_S));
 		break;
 	case CMD_CONFIG: {

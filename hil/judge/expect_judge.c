@@ -265,7 +265,7 @@ static bool is_servers(enum journal_kind k)
 	case J_SMS_QUEUED:
 	case J_COMMAND_QUEUED:
 	case J_COMMAND_SENT:
-	case J_COMMAND_DONE:
+	case J_COMMAND_CLOSED:
 		return true;
 	default:
 		return false;

@@ -63,6 +63,7 @@ static void dev_free(struct oracle *o, struct dev *d)
 	}
 	free(d->codes);
 	free(d->fams);
+	free(d->told);
 	free(d->paths);
 	free(d->label);
 	free(d->group);
@@ -335,6 +336,7 @@ void oracle_event(struct oracle *o, const struct journal_event *ev)
 		story_event(o, d, ev);
 		sms_event(o, d, ev);
 		tokens_event(o, d, ev);
+		commands_event(o, d, ev);
 	} else if (ev->kind == J_SERVER_DECISION) {
 		o->nameless_decision = true;
 	}

@@ -25,6 +25,7 @@
 	X(ACK, "acknowledged-kept", "nothing acknowledged is lost")                                            \
 	X(BUDGET, "sms-budget", "SMS within budget")                                                           \
 	X(CARRIER, "sms-story", "each SMS is submitted and delivered as it was issued")                        \
+	X(COMMAND, "commands-once", "a command is done once, and not sent again once that is known")             \
 	X(SILENT, "idle-is-silent", "IDLE and OFF send nothing")                                               \
 	X(SECRET, "no-secret", "no secret in what was written")                                                \
 	X(SERVER, "server-alive", "the server stays up unless told otherwise")
@@ -36,6 +37,7 @@ enum invariant { INVARIANT_TABLE(INVARIANT_ENUM) INV_COUNT };
 
 #define ORACLE_SLOTS  4  /* requests of a device that may still be talked about */
 #define ORACLE_CODES  16 /* codes of a device that may still be talked about */
+#define ORACLE_COMMANDS 8 /* commands of a device that may still be talked about */
 #define ORACLE_FAMS   8
 #define ORACLE_TRAIL  8  /* states that a message can show */
 #define ORACLE_BUDGET 16 /* SMS of a device whose times are kept */
@@ -71,6 +73,12 @@ struct family {
 	time_ns access_t, refresh_t; /* the last issue */
 	char jti[9];		     /* of the last refresh token, its first digits */
 	bool live, acked;
+};
+
+struct told {
+	char id[41];
+	time_ns done_t; /* TIME_NEVER: the device has not done it */
+	bool closed;    /* the server will not send it any more */
 };
 
 struct step_of_trail {
@@ -123,6 +131,9 @@ struct dev {
 	char grant_reg[ORACLE_REQ];
 	bool grant_presented; /* a token was presented since */
 	bool disabled, stranger; /* stranger: the server has no record of it */
+
+	struct told *told;   /* ring of ORACLE_COMMANDS; NULL until the first */
+	uint64_t told_n;     /* ever */
 
 	struct family *fams;
 	unsigned fams_n;
@@ -204,6 +215,7 @@ void story_event(struct oracle *o, struct dev *d, const struct journal_event *ev
 void story_finish(struct oracle *o, struct dev *d);
 struct slot *story_slot(struct oracle *o, struct dev *d, const char *req, time_ns t);
 /* tokens.c */
+void commands_event(struct oracle *o, struct dev *d, const struct journal_event *ev);
 void tokens_event(struct oracle *o, struct dev *d, const struct journal_event *ev);
 void tokens_settle(struct oracle *o, struct dev *d, time_ns now);
 struct family *tokens_family(struct dev *d, const char *fam);

@@ -233,7 +233,7 @@ static void check_event(struct reader *r, const struct yaml_node *n, const struc
 		diag_error(r->ds, r->src, n->at, NULL, "'%s' acts on sms.submitted or sms.delivered, not on %s", a->name, event);
 	else if ((a->when & VOCAB_SENDER) && kind != J_SMS_SUBMITTED)
 		diag_error(r->ds, r->src, n->at, NULL, "'%s' acts on sms.submitted, not on %s", a->name, event);
-	else if ((a->when & VOCAB_REPLY) && kind != J_SERVER_REPLY && kind != J_SERVER_DECISION)
+	else if ((a->when & VOCAB_REPLY) && kind != J_SERVER_REPLY && kind != J_SERVER_DECISION && kind != J_COMMAND_SENT)
 		diag_error(r->ds, r->src, n->at, NULL, "'%s' acts on server.reply, not on %s", a->name, event);
 	else if (a->actor == VOCAB_NETWORK && actor != VOCAB_DEVICE)
 		diag_error(r->ds, r->src, n->at, NULL, "'%s' follows an event of a device, not %s", a->name, event);
@@ -242,8 +242,24 @@ static void check_event(struct reader *r, const struct yaml_node *n, const struc
 			   a->actor == VOCAB_SERVER ? "server" : "device", event);
 }
 
+void scenario_command_check(struct reader *r, const struct yaml_node *n, json_t *command)
+{
+	const char *name = json_string_value(json_object_get(command, "name"));
+	bool pause = name && strcmp(name, "PAUSE") == 0, config = name && strcmp(name, "CONFIG") == 0;
+
+	if (!name)
+		return;
+	if (pause != (json_object_get(command, "seconds") != NULL))
+		diag_error(r->ds, r->src, n->at, "as in {name: PAUSE, seconds: 60}", pause ? "PAUSE needs 'seconds'" :
+			   "'seconds' goes with PAUSE, not with %s", name);
+	if (config != (json_object_get(command, "publishInterval") != NULL))
+		diag_error(r->ds, r->src, n->at, "as in {name: CONFIG, publish_interval: 30}",
+			   config ? "CONFIG needs 'publish_interval'" : "'publish_interval' goes with CONFIG, not with %s", name);
+}
+
 static void check_args(struct reader *r, const struct yaml_node *n, const struct vocab_action *a, json_t *args)
 {
+	scenario_command_check(r, n, json_object_get(args, "command"));
 	if (strcmp(a->name, "drop") == 0 && !json_object_get(args, "up") && !json_object_get(args, "down"))
 		diag_error(r->ds, r->src, n->at, "as in {at: 5s, do: drop, up: 1}", "'drop' wants 'up', 'down' or both");
 }

@@ -78,6 +78,7 @@ static json_t *read_step(struct reader *r, const struct yaml_node *n, json_int_t
 		return step;
 	}
 	read_put(r, step, "do", json_string(verb->key->text));
+	scenario_command_check(r, verb->value, json_object_get(step, "command"));
 	if (strcmp(verb->key->text, "wait") == 0 && !json_object_get(step, "within_ns"))
 		read_put(r, step, "within_ns", json_integer(timeout_ns));
 	if (strcmp(verb->key->text, "power_cycle") == 0 && !json_object_get(step, "off_ns"))

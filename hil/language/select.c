@@ -282,18 +282,19 @@ static const char *needs_our_server(json_t *plan)
 		if (acts_on_link(one))
 			return NETWORK_WHY;
 		if (strncmp(what, "server_", 7) == 0 || strcmp(what, "disable") == 0 || strcmp(what, "enable") == 0 ||
-		    strcmp(what, "command") == 0)
+		    strcmp(what, "command") == 0 || strcmp(what, "cancel") == 0)
 			return "its steps act on our server";
 	}
 	json_array_foreach(json_object_get(plan, "faults"), i, one) {
 		const char *on = json_string_value(json_object_get(one, "on"));
 		const char *what = json_string_value(json_object_get(one, "do"));
-		static const char *const ours[] = {"kill", "stop", "start", "restart", "disable", "enable", "command"};
+		const char *then = json_string_value(json_object_get(json_object_get(one, "then"), "do"));
+		static const char *const ours[] = {"kill", "stop", "start", "restart", "disable", "enable", "command", "cancel"};
 
 		if (acts_on_link(one) || acts_on_link(json_object_get(one, "then")))
 			return NETWORK_WHY;
 		for (size_t k = 0; k < sizeof(ours) / sizeof(ours[0]); k++)
-			if (strcmp(what, ours[k]) == 0)
+			if (strcmp(what, ours[k]) == 0 || (then && strcmp(then, ours[k]) == 0))
 				return "its faults act on our server";
 		if (on && strncmp(on, "server.", 7) == 0)
 			return "its faults are armed in our server";
@@ -306,22 +307,6 @@ static const char *needs_our_server(json_t *plan)
 			return "its devices need a registry of ours";
 	}
 	return NULL;
-}
-
-/* The language has the operator's commands and the devices obey them; no server of ours takes one. */
-static bool wants_command(json_t *list)
-{
-	json_t *one;
-	size_t i;
-
-	json_array_foreach(list, i, one) {
-		const char *what = json_string_value(json_object_get(one, "do"));
-		const char *then = json_string_value(json_object_get(json_object_get(one, "then"), "do"));
-
-		if (strcmp(what, "command") == 0 || (then && strcmp(then, "command") == 0))
-			return true;
-	}
-	return false;
 }
 
 static bool file_serves(const struct rigfile *file, json_t *plan, char *why, size_t size)
@@ -355,11 +340,6 @@ bool rig_serves(const char *rig, const struct rigfile *file, json_t *plan, char 
 
 	if (!lists_rig(plan, is_virtual ? "virtual" : loopback ? "loopback" : "file")) {
 		snprintf(why, size, "its 'rigs' leave this one out");
-		return false;
-	}
-	if ((!file || file->server_ours) &&
-	    (wants_command(json_object_get(plan, "steps")) || wants_command(json_object_get(plan, "faults")))) {
-		snprintf(why, size, "our server takes no commands for devices yet");
 		return false;
 	}
 	if (file)

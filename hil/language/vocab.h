@@ -63,7 +63,7 @@ enum {
 enum {
 	VOCAB_ON = 1 << 0,    /* at an event of its own actor */
 	VOCAB_TIMED = 1 << 1, /* at, every, then */
-	VOCAB_REPLY = 1 << 2, /* on server.reply and server.decision only */
+	VOCAB_REPLY = 1 << 2, /* on server.reply, server.decision, command.sent only */
 	VOCAB_WAITS = 1 << 3, /* leaves a device without its SMS for code_wait */
 	VOCAB_SENDER = 1 << 4, /* the sender modem's: on sms.submitted only */
 };

@@ -32,6 +32,7 @@ const struct vocab_place vocab_places[] = {
 	{"step.disable", "disable", ""},
 	{"step.enable", "enable", ""},
 	{"step.command", "command", ""},
+	{"step.cancel", "cancel", ""},
 	{"step.server", "server", ""},
 	{"do.delay", "do: delay", ""},
 	{"do.duplicate", "do: duplicate", ""},
@@ -102,6 +103,7 @@ const struct vocab_action vocab_actions[] = {
 	{"disable", VOCAB_OPERATOR, VOCAB_TIMED, "The operator disables the device."},
 	{"enable", VOCAB_OPERATOR, VOCAB_TIMED, "The operator enables the device."},
 	{"command", VOCAB_OPERATOR, VOCAB_TIMED, "The operator queues a command."},
+	{"cancel", VOCAB_OPERATOR, VOCAB_TIMED, "The operator takes the device's commands back that it has not done."},
 };
 const size_t vocab_actions_n = LENGTH(vocab_actions);
 
@@ -224,8 +226,8 @@ const struct vocab_key vocab_keys[] = {
 	{"do.blackhole step.blackhole", "for", VOCAB_DURATION, NULL, 1, 0, REQ, "length_ns", "How long.", "for: 2s"},
 	{"do.blackhole do.drop do.rebind_port do.rebind_address", "after", VOCAB_DURATION, NULL, ANY, OPT, "after_ns", "With `on`: so much behind the event.", "after: 20ms"},
 	{"do.command step.command", "command", VOCAB_MAP, "command", ANY, REQ, "command", "The command.", "command: {name: PAUSE, seconds: 60}"},
-	{"command", "name", VOCAB_WORD, "PAUSE CONFIG RESET IDLE", ANY, REQ, "name", "Which.", "name: PAUSE"},
-	{"command", "seconds", VOCAB_COUNT, NULL, 1, 86400, OPT, "seconds", "Of a PAUSE.", "seconds: 60"},
+	{"command", "name", VOCAB_WORD, "PAUSE CONFIG KEYS RESET IDLE UNKNOWN", ANY, REQ, "name", "Which; UNKNOWN is one that no device knows.", "name: PAUSE"},
+	{"command", "seconds", VOCAB_COUNT, NULL, 1, 1000000000, OPT, "seconds", "Of a PAUSE; the server cuts it to a day.", "seconds: 60"},
 	{"command", "publish_interval", VOCAB_COUNT, NULL, 1, 86400, OPT, "publishInterval", "Of a CONFIG, in seconds.", "publish_interval: 30"},
 
 	{"step step.wait", "wait", VOCAB_STATE, NULL, ANY, OPT, "state", "Until every device of `who` is in that state.", "{wait: PROVISIONED, within: 10s}"},
@@ -239,6 +241,7 @@ const struct vocab_key vocab_keys[] = {
 	{"step step.disable", "disable", VOCAB_WHO, NULL, ANY, OPT, "who", "The operator disables them.", "{disable: A}"},
 	{"step step.enable", "enable", VOCAB_WHO, NULL, ANY, OPT, "who", "The operator enables them.", "{enable: A}"},
 	{"step", "command", VOCAB_MAP, "command", ANY, OPT, "command", "The operator queues a command.", "{command: {name: PAUSE, seconds: 5}, who: A}"},
+	{"step step.cancel", "cancel", VOCAB_WHO, NULL, ANY, OPT, "who", "The operator takes their commands back.", "{cancel: A}"},
 	{"step step.server", "server", VOCAB_WORD, "kill stop start restart", ANY, OPT, NULL, "The server's process.", "{server: kill}"},
 	{"step.wait", "within", VOCAB_DURATION, NULL, 1, 0, OPT, "within_ns", "At the latest; the scenario's timeout where not said.", "within: 10s"},
 	{"step.wait", "any", VOCAB_BOOL, NULL, ANY, OPT, "any", "One device is enough.", "any: true"},

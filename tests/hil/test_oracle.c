@@ -123,6 +123,28 @@ static const struct {
 	 "62 A[1] device.reply req=q4 code=401 signed=0\n"
 	 "62 A[1] device.state from=PROVISIONED to=REFRESHING row=PV.401 code=401\n" END,
 	 "acknowledged-kept", BLAME_SERVER},
+	{"a command that is done twice", "why=settled",
+	 "64 A[1] command.done id=c1 name=CONFIG\n"
+	 "65 A[1] command.done id=c1 name=CONFIG\n" END,
+	 "commands-once", BLAME_DEVICE},
+	{"a command that is sent for ever", "why=settled",
+	 "64 A[1] command.done id=c1 name=CONFIG\n"
+	 "70 A[1] device.request req=q6 resource=publishMeasure\n"
+	 "71 server token.presented req=q6 jti=a1 fam=f1 use=access\n"
+	 "71 server server.decision req=q6 resource=publishMeasure code=200\n"
+	 "71 server command.sent req=q6 id=c1 name=CONFIG\n"
+	 "72 A[1] device.reply req=q6 code=200 signed=1\n"
+	 "72 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.200 code=200\n" END,
+	 "commands-once", BLAME_SERVER},
+	{"a command that was taken back is sent", "why=settled",
+	 "64 server command.closed id=c1 name=CONFIG why=cancelled\n"
+	 "70 A[1] device.request req=q6 resource=publishMeasure\n"
+	 "71 server token.presented req=q6 jti=a1 fam=f1 use=access\n"
+	 "71 server server.decision req=q6 resource=publishMeasure code=200\n"
+	 "71 server command.sent req=q6 id=c1 name=CONFIG\n"
+	 "72 A[1] device.reply req=q6 code=200 signed=1\n"
+	 "72 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.200 code=200\n" END,
+	 "commands-once", BLAME_SERVER},
 	{"SMS too soon", "why=settled",
 	 "400 server code.issued reg=r2 code_fp=c2\n400 server sms.queued id=m2 code_fp=c2\n" END, "sms-budget",
 	 BLAME_SERVER},
@@ -289,6 +311,29 @@ static const struct {
 	 "52 A[1] device.state from=PROVISIONED to=NOT_PROVISIONED row=PV.700 code=700\n"
 	 "52 A[1] device.state from=NOT_PROVISIONED to=OFF row=NP.off\n"
 	 "60 A[1] device.state from=OFF to=PROVISIONED row=OFF.on_tokens\n" END,
+	 NULL},
+	{"a command whose reply is lost, repeated, done once", "why=settled",
+	 "50 server command.queued id=c1 name=CONFIG\n"
+	 "51 A[1] device.request req=q4 resource=publishMeasure\n"
+	 "52 server token.presented req=q4 jti=a1 fam=f1 use=access\n"
+	 "52 server server.decision req=q4 resource=publishMeasure code=200\n"
+	 "52 server command.sent req=q4 id=c1 name=CONFIG\n"
+	 "52 server fault.fired name=f1 why=command.sent\n"
+	 "60 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.no_answer\n"
+	 "62 A[1] device.request req=q5 resource=publishMeasure\n"
+	 "63 server token.presented req=q5 jti=a1 fam=f1 use=access\n"
+	 "63 server server.decision req=q5 resource=publishMeasure code=200\n"
+	 "63 server command.sent req=q5 id=c1 name=CONFIG\n"
+	 "64 A[1] device.reply req=q5 code=200 signed=1\n"
+	 "64 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.200 code=200\n"
+	 "64 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.cmd_config\n"
+	 "64 A[1] command.done id=c1 name=CONFIG\n"
+	 "70 A[1] device.request req=q6 resource=publishMeasure\n"
+	 "71 server token.presented req=q6 jti=a1 fam=f1 use=access\n"
+	 "71 server command.closed req=q6 id=c1 name=CONFIG why=done\n"
+	 "71 server server.decision req=q6 resource=publishMeasure code=200\n"
+	 "72 A[1] device.reply req=q6 code=200 signed=0\n"
+	 "72 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.200 code=200\n" END,
 	 NULL},
 	{"a command behind its 200", "why=settled",
 	 "50 A[1] device.request req=q4 resource=publishMeasure\n"

@@ -351,6 +351,13 @@ static void note_reply(struct ask *a, const struct reply *r)
 	snprintf(a->message, sizeof(a->message), "%s", message ? message : "");
 	a->retry_after_s = r->retry_after_s;
 	a->is_signed = r->sign;
+	a->command[0] = '\0';
+	if (r->command) {
+		char *text = json_dumps(r->command, JSON_COMPACT | JSON_SORT_KEYS);
+
+		snprintf(a->command, sizeof(a->command), "%s", text);
+		free(text);
+	}
 	if (!tokens)
 		return;
 	ck_assert_uint_lt(a->slots, ASK_SLOTS);

@@ -63,6 +63,7 @@ struct ask {
 	char why[32], message[64];
 	int64_t retry_after_s;
 	bool is_signed;
+	char command[4096];    /* JSON of it; "" none rode */
 	struct token_claims access, refresh;
 	/* gathered */
 	char *tokens[ASK_SLOTS][2]; /* access, refresh of each 200 of login and refresh, in order */

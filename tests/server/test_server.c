@@ -591,6 +591,52 @@ START_TEST(operator_and_lab)
 }
 END_TEST
 
+#define UUID_A "ee9f2110-5843-11e9-a9ba-139bd26c8b4b"
+
+/* What an operator queues, sees, and takes back; durable before it is said. */
+START_TEST(operator_commands)
+{
+	char id[64] = "", request[256], *access;
+	const char *at;
+
+	ck_assert_int_eq(ask(MSG_REGISTER, NULL, NULL), 200);
+	ck_assert_int_eq(ask(MSG_LOGIN, NULL, t.code), 200);
+	access = token_of_reply("accessToken");
+	at = strstr(control("{\"do\":\"command\",\"uuid\":\"" UUID_A
+			    "\",\"command\":{\"name\":\"PAUSE\",\"seconds\":9}}"),
+		    "\"id\":\"");
+	ck_assert_ptr_nonnull(at);
+	snprintf(id, sizeof(id), "%.16s", at + 6);
+	restart();
+	ck_assert_ptr_nonnull(strstr(control("{\"do\":\"commands\"}"), id));
+	ck_assert_ptr_nonnull(strstr(control("{\"do\":\"commands\"}"), "\"sentMs\":null"));
+	ck_assert_int_eq(ask(MSG_PUBLISH, access, NULL), 200);
+	ck_assert_ptr_nonnull(strstr(t.reply, id));
+	ck_assert_ptr_nonnull(strstr(t.reply, "\"signature\":"));
+	ck_assert_ptr_null(strstr(control("{\"do\":\"commands\",\"uuid\":\"" UUID_A "\"}"), "\"sentMs\":null"));
+	ck_assert(said_ok("{\"do\":\"command\",\"uuid\":\"" UUID_A "\",\"command\":{\"name\":\"RESET\"}}"));
+	/* page by page */
+	at = strstr(control("{\"do\":\"commands\",\"limit\":1}"), "\"next\":\"");
+	ck_assert_ptr_nonnull(at);
+	snprintf(request, sizeof(request), "{\"do\":\"commands\",\"limit\":1,\"from\":\"%.*s\"}",
+		 (int)strcspn(at + 8, "\""), at + 8);
+	ck_assert_ptr_nonnull(strstr(control(request), "RESET"));
+	ck_assert(!said_ok("{\"do\":\"commands\",\"limit\":0}"));
+	ck_assert(!said_ok("{\"do\":\"commands\",\"from\":\"x\"}"));
+	snprintf(request, sizeof(request), "{\"do\":\"cancel\",\"uuid\":\"" UUID_A "\",\"id\":\"%s\"}", id);
+	ck_assert(said_ok(request));
+	ck_assert_ptr_nonnull(strstr(control(request), "no command of this id"));
+	ck_assert_ptr_nonnull(strstr(control("{\"do\":\"cancel\",\"uuid\":\"" UUID_A "\"}"), "\"cancelled\":1"));
+	ck_assert_ptr_nonnull(strstr(control("{\"do\":\"commands\"}"), "\"commands\":[]"));
+	ck_assert(!said_ok("{\"do\":\"cancel\"}"));
+	ck_assert(!said_ok("{\"do\":\"command\",\"uuid\":\"" UUID_A "\"}"));
+	ck_assert(!said_ok("{\"do\":\"command\",\"uuid\":\"x\",\"command\":{\"name\":\"RESET\"}}"));
+	ck_assert_int_eq(ask(MSG_PUBLISH, access, NULL), 200);
+	ck_assert_ptr_null(strstr(t.reply, "command"));
+	free(access);
+}
+END_TEST
+
 START_TEST(stops_orderly)
 {
 	ck_assert_int_eq(ask(MSG_REGISTER, NULL, NULL), 200);
@@ -651,6 +697,7 @@ int main(void)
 	tcase_add_test(tc, reply_fault_while_waiting);
 	tcase_add_test(tc, gateway_away);
 	tcase_add_test(tc, operator_and_lab);
+	tcase_add_test(tc, operator_commands);
 	tcase_add_test(tc, stops_orderly);
 	tcase_add_test(tc, disk_full);
 	suite_add_tcase(s, tc);

@@ -1,0 +1,70 @@
+/* Commands: the server's story (queued, sent, closed) against the device's (done). A device
+ * does an id once; a request names what it has done, and from that request on the server
+ * sends it no more (protocol.md §2). */
+#include "hil/judge/oracle_priv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct told *told(struct oracle *o, struct dev *d, const char *id)
+{
+	struct told *t;
+
+	if (!id[0] || strlen(id) >= sizeof(t->id))
+		return NULL;
+	if (!d->told) {
+		d->told = calloc(ORACLE_COMMANDS, sizeof(*d->told));
+		if (!d->told) {
+			o->failed = ERR_NOMEM;
+			return NULL;
+		}
+	}
+	for (unsigned i = 0; i < ORACLE_COMMANDS; i++)
+		if (strcmp(d->told[i].id, id) == 0)
+			return &d->told[i];
+	t = &d->told[d->told_n++ % ORACLE_COMMANDS];
+	memset(t, 0, sizeof(*t));
+	snprintf(t->id, sizeof(t->id), "%s", id);
+	t->done_t = TIME_NEVER;
+	return t;
+}
+
+/* Where a register names it nobody has shown who asks, so only the others count. */
+static bool named_done(const struct dev *d, const struct told *t, const char *req)
+{
+	for (unsigned i = 0; req && i < ORACLE_SLOTS; i++) {
+		const struct slot *s = &d->slots[i];
+
+		if (strcmp(s->req, req) == 0)
+			return s->asked != TIME_NEVER && s->asked > t->done_t && strcmp(s->resource, "registerDevice") != 0;
+	}
+	return false;
+}
+
+void commands_event(struct oracle *o, struct dev *d, const struct journal_event *ev)
+{
+	struct told *t;
+
+	if (ev->kind != J_COMMAND_SENT && ev->kind != J_COMMAND_DONE && ev->kind != J_COMMAND_CLOSED)
+		return;
+	t = told(o, d, journal_text(ev, JF_ID));
+	if (!t)
+		return;
+	switch (ev->kind) {
+	case J_COMMAND_SENT:
+		if (t->closed || (t->done_t != TIME_NEVER && named_done(d, t, ev->req)))
+			oracle_find(o, INV_COMMAND, d, ev->t, BLAME_SERVER, "%s is sent though %s", journal_text(ev, JF_NAME),
+				    t->closed ? "it was closed" : "the request names it as done");
+		break;
+	case J_COMMAND_DONE:
+		if (t->done_t != TIME_NEVER)
+			oracle_find(o, INV_COMMAND, d, ev->t, BLAME_DEVICE, "%s of one id is done again",
+				    journal_text(ev, JF_NAME));
+		t->done_t = ev->t;
+		break;
+	default:
+		t->closed = true;
+		break;
+	}
+}
