@@ -66,6 +66,7 @@
 	X(STEP_DONE, "step.done", "name count why")   /* count: index from 0; why: "" or timeout */            \
 	X(READY, "ready", "port name id role")        /* first line of serve; a device that joins */           \
 	X(DEVICE_ADDED, "device.added", "group label to_fp state role") /* role: known, stranger, disabled */  \
+	X(DEVICE_CHOSEN, "device.chosen", "name")                /* name: the share (A:10%) that it is of */ \
 	X(DEVICE_STATE, "device.state", "from to row wait_ns code")                                            \
 	X(DEVICE_REQUEST, "device.request", "resource ts")                                                     \
 	X(DEVICE_REPLY, "device.reply", "code resource signed status retry_s fam why")                         \

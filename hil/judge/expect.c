@@ -174,7 +174,26 @@ static int read_path(struct expects *all, struct expect *x, json_t *j, struct er
 	return read_pattern(json_object_get(j, "states"), &x->pattern, e);
 }
 
-static int read_seen(struct expect *x, json_t *j, struct err *e)
+/* {"event", "match"?}: what it must be seen before. */
+static int read_before(struct expects *all, struct expect *x, json_t *j, struct err *e)
+{
+	const char *event = json_string_value(json_object_get(j, "event"));
+	int kind = event ? journal_kind_by_name(event) : -1;
+
+	if (!j)
+		return 0;
+	if (kind < 0)
+		return err_set(e, ERR_PARSE, "seen: before an unknown event '%s'", event ? event : "");
+	if (all->befores == EXPECT_BEFORE_MAX)
+		return err_set(e, ERR_LIMIT, "seen: more than %d with 'before'", EXPECT_BEFORE_MAX);
+	x->has_before = true;
+	x->before = (enum journal_kind)kind;
+	x->before_match = json_incref(json_object_get(j, "match"));
+	x->before_index = all->befores++;
+	return 0;
+}
+
+static int read_seen(struct expects *all, struct expect *x, json_t *j, struct err *e)
 {
 	const char *event = json_string_value(json_object_get(j, "event"));
 	int kind = event ? journal_kind_by_name(event) : -1;
@@ -184,6 +203,8 @@ static int read_seen(struct expect *x, json_t *j, struct err *e)
 	x->event = (enum journal_kind)kind;
 	x->match = json_incref(json_object_get(j, "match"));
 	if (read_count(json_object_get(j, "count"), &x->range, e))
+		return ERR_PARSE;
+	if (read_before(all, x, json_object_get(j, "before"), e))
 		return ERR_PARSE;
 	x->has_within = json_object_get(j, "within_ns") != NULL;
 	x->ns = (time_ns)json_integer_value(json_object_get(j, "within_ns"));
@@ -217,7 +238,7 @@ static int read_one(struct expects *all, struct expect *x, json_t *j, struct err
 		rv = rv ? rv : read_what(x, what ? what : "", e);
 		return rv ? rv : text_set(&x->what, what);
 	case EXPECT_SEEN:
-		return read_seen(x, j, e);
+		return read_seen(all, x, j, e);
 	case EXPECT_BALANCE:
 		return 0;
 	}
@@ -335,6 +356,7 @@ void expects_free(struct expects *x)
 		free(x->e[i].at.file);
 		free(x->e[i].what);
 		json_decref(x->e[i].match);
+		json_decref(x->e[i].before_match);
 	}
 	for (size_t i = 0; i < x->t_n; i++) {
 		free(x->t[i].at.file);
@@ -343,6 +365,11 @@ void expects_free(struct expects *x)
 	free(x->e);
 	free(x->t);
 	free(x);
+}
+
+struct who *expects_who(struct expects *x, size_t k)
+{
+	return k < x->n ? &x->e[k].who : NULL;
 }
 
 /* ---- as events come ---- */
@@ -383,12 +410,12 @@ static bool value_matches(const struct journal_event *ev, const char *name, json
 	       journal_int(ev, (enum journal_field)f, 0) == json_integer_value(want);
 }
 
-static bool event_matches(const struct expect *x, const struct journal_event *ev)
+static bool event_matches(json_t *match, const struct journal_event *ev)
 {
 	const char *name;
 	json_t *want;
 
-	json_object_foreach(x->match, name, want)
+	json_object_foreach(match, name, want)
 		if (!value_matches(ev, name, want))
 			return false;
 	return true;
@@ -417,16 +444,32 @@ static bool counts_at_all(const struct expect *x, const struct journal_event *ev
 	return x->kind != EXPECT_COUNTS || ev->kind != J_SERVER_STATE || strcmp(journal_text(ev, JF_STATE), "down") != 0;
 }
 
-void expects_event(struct expects *x, const struct oracle *o, const struct dev *d, const struct journal_event *ev)
+/* Each device for itself; an event that is about none is held against all. */
+static bool too_late(const struct expect *e, const struct dev *d)
+{
+	return e->has_before && (d ? d->befores >> e->before_index & 1 : e->before_came);
+}
+
+static void note_before(struct expect *e, struct dev *d, const struct journal_event *ev)
+{
+	if (!e->has_before || e->before != ev->kind || !event_of(e, d, ev) || !event_matches(e->before_match, ev))
+		return;
+	e->before_came = true;
+	if (d)
+		d->befores |= UINT64_C(1) << e->before_index;
+}
+
+void expects_event(struct expects *x, const struct oracle *o, struct dev *d, const struct journal_event *ev)
 {
 	for (size_t i = 0; i < x->n; i++) {
 		struct expect *e = &x->e[i];
 
+		note_before(e, d, ev);
 		if ((e->kind != EXPECT_COUNTS && e->kind != EXPECT_SEEN) || e->event != ev->kind || e->families)
 			continue;
 		if (e->has_within && ev->t > time_add(o->start, e->ns))
 			continue;
-		if (counts_at_all(e, ev) && event_of(e, d, ev) && event_matches(e, ev))
+		if (counts_at_all(e, ev) && !too_late(e, d) && event_of(e, d, ev) && event_matches(e->match, ev))
 			e->count++;
 	}
 }

@@ -9,6 +9,7 @@
 #include "reports/result.h"
 
 struct dev;
+struct who;
 struct oracle;
 struct expects;
 
@@ -18,6 +19,8 @@ struct expects;
 struct expects *expects_new(json_t *plan, struct err *e);
 void expects_free(struct expects *x);
 
+/* The `who` of the k-th expectation; NULL behind the last. */
+struct who *expects_who(struct expects *x, size_t k);
 /* How many position masks a device needs, and their start. */
 size_t expects_paths(const struct expects *x);
 void expects_path_start(const struct expects *x, uint64_t *masks);
@@ -25,7 +28,7 @@ void expects_path_start(const struct expects *x, uint64_t *masks);
 void expects_path_step(const struct expects *x, uint64_t *masks, enum state_name to);
 
 /* Counts the event where a `counts` or `seen` wants it; `d` may be NULL. */
-void expects_event(struct expects *x, const struct oracle *o, const struct dev *d, const struct journal_event *ev);
+void expects_event(struct expects *x, const struct oracle *o, struct dev *d, const struct journal_event *ev);
 /* A token family came into being. */
 void expects_family(struct expects *x, const struct dev *d);
 

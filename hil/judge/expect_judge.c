@@ -80,11 +80,22 @@ static void range_text(const struct range *r, char *out)
 		put(out, "%" PRId64 "…%" PRId64, r->min, r->max);
 }
 
+static void match_text(json_t *match, char *out, bool shown)
+{
+	const char *name;
+	json_t *v;
+
+	json_object_foreach(match, name, v) {
+		if (shown && json_is_string(v))
+			put(out, " %s=%s", name, json_string_value(v));
+		else if (shown)
+			put(out, " %s=%" JSON_INTEGER_FORMAT, name, json_integer_value(v));
+	}
+}
+
 static void expected_text(const struct expect *x, char *out)
 {
 	char span[32], who[80];
-	const char *name;
-	json_t *v;
 
 	out[0] = '\0';
 	duration_text(x->ns, span, sizeof(span));
@@ -117,17 +128,15 @@ static void expected_text(const struct expect *x, char *out)
 	case EXPECT_COUNTS:
 	case EXPECT_SEEN:
 		put(out, "%s", x->what);
-		if (x->kind == EXPECT_SEEN)
-			json_object_foreach(x->match, name, v) {
-				if (json_is_string(v))
-					put(out, " %s=%s", name, json_string_value(v));
-				else
-					put(out, " %s=%" JSON_INTEGER_FORMAT, name, json_integer_value(v));
-			}
+		match_text(x->match, out, x->kind == EXPECT_SEEN);
 		put(out, " ");
 		range_text(&x->range, out);
 		if (x->has_within)
 			put(out, " within %s", span);
+		if (x->has_before) {
+			put(out, " before %s", journal_kind_name(x->before));
+			match_text(x->before_match, out, true);
+		}
 		break;
 	case EXPECT_BALANCE:
 		put(out, "SMS submitted = codes issued = SMS delivered");
@@ -278,7 +287,7 @@ static enum blame blame_of(const struct oracle *o, const struct expect *x, const
 	struct dev *d, *next;
 
 	HASH_ITER(hh, o->devs, d, next)
-		if (d->blame_why && (x->who.kind >= WHO_RATIO || oracle_who(&x->who, d)))
+		if (d->blame_why && (x->who.kind == WHO_SERVER || x->who.kind == WHO_MODEM || oracle_who(&x->who, d)))
 			return oracle_blame(o, d, why);
 	*why = NULL;
 	return BLAME_UNKNOWN;
@@ -292,10 +301,14 @@ static int judge_count(const struct oracle *o, const struct expect *x, struct ch
 
 	if (is_servers(x->event) && !o->server_seen)
 		return check_unjudged(c, "no server journal");
-	if (range_has(&x->range, x->count))
+	if (x->has_before && is_servers(x->before) && !o->server_seen)
+		return check_unjudged(c, "no server journal");
+	if (range_has(&x->range, x->count) && (!x->has_before || x->before_came))
 		return 0;
 	blame = blame_of(o, x, &why);
 	put(got, "%s = %" PRId64, x->what, x->count);
+	if (x->has_before && !x->before_came)
+		put(got, ", and no %s at all", journal_kind_name(x->before));
 	return check_fail(c, got, blame, why, NULL, TIME_NEVER);
 }
 
@@ -339,8 +352,8 @@ static int judge_expect(const struct oracle *o, const struct expect *x, time_ns 
 	c = scenario_add_check(out, CHECK_EXPECTATION, names[x->kind], &x->at, text);
 	if (!c)
 		return ERR_NOMEM;
-	if (!who_judgeable(&x->who))
-		return check_unjudged(c, "a share of a group is not named in the journal");
+	if (x->who.kind == WHO_RATIO && !o->shares_members[x->who.index])
+		return check_unjudged(c, "the journal names no device of the share");
 	if (x->kind == EXPECT_BALANCE)
 		return judge_balance(o, c);
 	if (x->kind == EXPECT_COUNTS || x->kind == EXPECT_SEEN)

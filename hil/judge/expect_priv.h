@@ -9,6 +9,7 @@ enum expect_kind { EXPECT_PATH, EXPECT_IDLE, EXPECT_FINAL, EXPECT_NEVER, EXPECT_
 		   EXPECT_BALANCE };
 enum path_how { PATH_ALL, PATH_ANY, PATH_COUNT };
 
+#define EXPECT_BEFORE_MAX 64 /* `seen` with `before` in one plan */
 #define PATH_ANYTHING 0xff /* `...` among the states of a pattern */
 
 struct range {
@@ -38,7 +39,11 @@ struct expect {
 	enum journal_kind event;
 	json_t *match; /* owned reference; NULL: any */
 	bool families; /* counted by expects_family */
-	bool has_within;
+	bool has_within, has_before;
+	enum journal_kind before; /* only what comes earlier counts, and this must come */
+	json_t *before_match;	  /* owned reference; NULL: any */
+	unsigned before_index;	  /* of the devices' `befores` */
+	bool before_came;	  /* for anybody of `who` */
 	int64_t count;
 };
 
@@ -55,6 +60,7 @@ struct threshold {
 struct expects {
 	struct expect *e;
 	size_t n, paths;
+	unsigned befores;
 	struct threshold *t;
 	size_t t_n;
 };

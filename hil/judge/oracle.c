@@ -45,7 +45,7 @@ struct oracle *oracle_new(json_t *plan, const struct oracle_options *opt, struct
 		o->verdict.today = opt->today;
 	}
 	o->expects = expects_new(plan, e);
-	if (!o->expects || oracle_plan_read(o, plan, e))
+	if (!o->expects || oracle_plan_read(o, plan, e) || oracle_plan_shares(o, e))
 		goto fail;
 	return o;
 fail:
@@ -146,6 +146,8 @@ enum blame oracle_blame(const struct oracle *o, const struct dev *d, const char 
 
 bool oracle_who(const struct who *w, const struct dev *d)
 {
+	if (w->kind == WHO_RATIO)
+		return d->shares >> w->index & 1;
 	return who_has(w, d->group, d->index, d->named);
 }
 
@@ -330,6 +332,8 @@ void oracle_event(struct oracle *o, const struct journal_event *ev)
 	d = oracle_dev(o, ev);
 	if (d && ev->kind == J_DEVICE_ADDED)
 		on_added(o, d, ev);
+	if (d && ev->kind == J_DEVICE_CHOSEN)
+		oracle_plan_chosen(o, d, ev);
 	on_world(o, ev);
 	if (d) {
 		life_event(o, d, ev);

@@ -134,6 +134,51 @@ int oracle_plan_read(struct oracle *o, json_t *plan, struct err *e)
 	return 0;
 }
 
+/* ---- shares of groups ---- */
+
+static int number_share(struct oracle *o, struct who *w, bool named, struct err *e)
+{
+	unsigned i;
+
+	if (w->kind != WHO_RATIO)
+		return 0;
+	for (i = 0; i < o->shares_n && strcmp(o->shares[i], w->name) != 0; i++)
+		;
+	if (i == ORACLE_SHARES)
+		return err_set(e, ERR_LIMIT, "plan: more than %d different shares of groups", ORACLE_SHARES);
+	if (i == o->shares_n)
+		memcpy(o->shares[o->shares_n++], w->name, sizeof(w->name));
+	if (named)
+		o->shares_named |= UINT32_C(1) << i;
+	w->index = i;
+	return 0;
+}
+
+int oracle_plan_shares(struct oracle *o, struct err *e)
+{
+	struct who *w;
+	int rv = 0;
+
+	for (size_t i = 0; i < o->faults_n && !rv; i++)
+		rv = number_share(o, &o->faults[i].who, true, e);
+	for (size_t i = 0; i < o->steps_n && !rv; i++)
+		rv = number_share(o, &o->steps[i].who, true, e);
+	for (size_t i = 0; (w = expects_who(o->expects, i)) && !rv; i++)
+		rv = number_share(o, w, false, e);
+	return rv;
+}
+
+void oracle_plan_chosen(struct oracle *o, struct dev *d, const struct journal_event *ev)
+{
+	for (unsigned i = 0; i < o->shares_n; i++) {
+		if (strcmp(o->shares[i], journal_text(ev, JF_NAME)) != 0 || (d->shares >> i & 1))
+			continue;
+		d->shares |= UINT32_C(1) << i;
+		d->named = d->named || (o->shares_named >> i & 1);
+		o->shares_members[i]++;
+	}
+}
+
 void oracle_plan_free(struct oracle *o)
 {
 	for (size_t i = 0; i < o->faults_n; i++) {
@@ -256,8 +301,34 @@ const char *oracle_plan_unfinished(struct oracle *o)
 	return NULL;
 }
 
+#define MEMBERS_SHOWN 20
+
+/* Whom each share chose: "A:10% is A[3], A[17]". */
+static int tell_shares(struct oracle *o)
+{
+	for (unsigned i = 0; i < o->shares_n; i++) {
+		char list[512] = "";
+		unsigned shown = 0;
+		struct dev *d, *next;
+
+		HASH_ITER(hh, o->devs, d, next) {
+			size_t used = strlen(list);
+
+			if ((d->shares >> i & 1) && shown++ < MEMBERS_SHOWN)
+				snprintf(list + used, sizeof(list) - used, "%s%s", used ? ", " : "", d->label);
+		}
+		if (shown > MEMBERS_SHOWN)
+			snprintf(list + strlen(list), sizeof(list) - strlen(list), " and %u more", shown - MEMBERS_SHOWN);
+		if (shown && scenario_note(&o->work, "%s is %s", o->shares[i], list))
+			return ERR_NOMEM;
+	}
+	return 0;
+}
+
 int oracle_plan_finish(struct oracle *o)
 {
+	if (tell_shares(o))
+		return ERR_NOMEM;
 	for (size_t i = 0; i < o->faults_n; i++) {
 		struct plan_fault *f = &o->faults[i];
 		struct check_result *c;

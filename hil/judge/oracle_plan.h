@@ -7,6 +7,10 @@
 /* 0, ERR_PARSE or ERR_NOMEM. oracle_plan_free also behind an error. */
 int oracle_plan_read(struct oracle *o, json_t *plan, struct err *e);
 void oracle_plan_free(struct oracle *o);
+/* Numbers the shares of groups that the plan speaks of. 0 or ERR_LIMIT. */
+int oracle_plan_shares(struct oracle *o, struct err *e);
+/* device.chosen: the device is one of a share. */
+void oracle_plan_chosen(struct oracle *o, struct dev *d, const struct journal_event *ev);
 /* Fills what the plan says of a device that joined. */
 void oracle_plan_device(struct oracle *o, struct dev *d);
 void oracle_plan_step(struct oracle *o, const struct journal_event *ev);

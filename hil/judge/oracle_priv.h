@@ -41,6 +41,7 @@ enum invariant { INVARIANT_TABLE(INVARIANT_ENUM) INV_COUNT };
 #define ORACLE_FAMS   8
 #define ORACLE_TRAIL  8  /* states that a message can show */
 #define ORACLE_BUDGET 16 /* SMS of a device whose times are kept */
+#define ORACLE_SHARES 32 /* different shares of groups in a plan */
 #define ORACLE_UUID   37
 #define ORACLE_REQ    17
 #define ORACLE_FAM    41
@@ -135,6 +136,8 @@ struct dev {
 	struct told *told;   /* ring of ORACLE_COMMANDS; NULL until the first */
 	uint64_t told_n;     /* ever */
 
+	uint32_t shares;  /* bit k: one of the oracle's share k */
+	uint64_t befores; /* bit k: what `seen` number k wants to come before has come */
 	struct family *fams;
 	unsigned fams_n;
 	time_ns fam_t; /* TIME_NEVER: nothing to look at */
@@ -176,6 +179,10 @@ struct oracle {
 	size_t faults_n;
 	struct plan_step *steps;
 	size_t steps_n;
+	char shares[ORACLE_SHARES][65]; /* A:10%, as the plan asks for them */
+	unsigned shares_n;
+	uint32_t shares_named; /* those that faults and steps ask for */
+	unsigned shares_members[ORACLE_SHARES];
 	unsigned in_state[STATE_COUNT];
 	unsigned violations;
 	int failed; /* sticky ERR_NOMEM */

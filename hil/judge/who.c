@@ -35,7 +35,11 @@ int who_from_plan(json_t *j, struct who *out, struct err *e)
 		return err_set(e, ERR_PARSE, "who: names nobody");
 	if (json_object_get(j, "ratio")) {
 		out->kind = WHO_RATIO;
-	} else if (index) {
+		snprintf(out->name, sizeof(out->name), "%.40s:%g%%", json_string_value(json_object_get(j, "group")),
+			 100 * json_number_value(json_object_get(j, "ratio")));
+		return json_is_string(json_object_get(j, "group")) ? 0 : err_set(e, ERR_PARSE, "who: a share of nothing");
+	}
+	if (index) {
 		if (!json_is_integer(index) || json_integer_value(index) < 1 ||
 		    json_integer_value(index) > UINT32_MAX)
 			return err_set(e, ERR_PARSE, "who: an index counts from 1");
@@ -64,11 +68,6 @@ bool who_has(const struct who *w, const char *group, unsigned index, bool named)
 		break;
 	}
 	return false;
-}
-
-bool who_judgeable(const struct who *w)
-{
-	return w->kind != WHO_RATIO;
 }
 
 const char *who_text(const struct who *w, char *out, size_t size)

@@ -11,16 +11,15 @@ enum who_kind { WHO_ALL, WHO_GROUP, WHO_INDEX, WHO_RATIO, WHO_OTHERS, WHO_SERVER
 
 struct who {
 	enum who_kind kind;
-	char name[65];  /* of the group or modem */
-	unsigned index; /* from 1 */
+	char name[65];  /* of the group or modem; of a share as the journal has it, A:10% */
+	unsigned index; /* from 1; of a share: its number, as the oracle gives it */
 };
 
 /* NULL or JSON null: all. 0 or ERR_PARSE. */
 int who_from_plan(json_t *j, struct who *out, struct err *e);
-/* Is device `index` of `group` one of them? `named`: a fault or a step names it. */
+/* Is device `index` of `group` one of them? `named`: a fault or a step names it. Of a share
+ * the journal alone tells the members: false here, oracle_who knows. */
 bool who_has(const struct who *w, const char *group, unsigned index, bool named);
-/* The seeded choice of a ratio is not in the journal, so it cannot be judged. */
-bool who_judgeable(const struct who *w);
 /* "A[3]", "A", "others"; "" for all. */
 const char *who_text(const struct who *w, char *out, size_t size);
 

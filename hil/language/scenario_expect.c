@@ -17,16 +17,11 @@ static void says_nothing(struct reader *r, const struct yaml_node *at, const cha
 	diag_error(r->ds, r->src, at->at, NULL, "'%s' is empty: nothing would be checked", key);
 }
 
-/* Expectations are about devices that the journal names: which ones a share picked, it does not. */
 static bool judgeable(struct reader *r, const struct yaml_node *node, json_t *who)
 {
-	if (!who_is_devices(who))
-		diag_error(r->ds, r->src, node->at, NULL, "expectations are about devices, not '%s'", node->text);
-	else if (json_object_get(who, "ratio"))
-		diag_error(r->ds, r->src, node->at, "a group, \"A[3]\", others or all",
-			   "which devices '%s' picks is not in the journal: no expectation can be about them", node->text);
-	else
+	if (who_is_devices(who))
 		return true;
+	diag_error(r->ds, r->src, node->at, NULL, "expectations are about devices, not '%s'", node->text);
 	return false;
 }
 
@@ -143,14 +138,36 @@ static void check_teller(struct reader *r, const struct yaml_node *node, json_t 
 	}
 }
 
+/* `before: token.issued`, or with fields: `before: {event: device.state, match: {to: IDLE}}`. */
+static json_t *read_before(struct reader *r, const struct yaml_node *n)
+{
+	const struct yaml_node *match = yaml_get(n, "match");
+	json_t *out = json_object(), *event;
+	const char *kind;
+
+	if (n->kind == YAML_KIND_MAP) {
+		read_map(r, n, "expect.before", out);
+	} else {
+		event = read_key(r, n, "expect.before", "event");
+		if (event)
+			read_put(r, out, "event", event);
+	}
+	kind = json_string_value(json_object_get(out, "event"));
+	if (match && kind)
+		read_put(r, out, "match", scenario_match(r, match, (enum journal_kind)journal_kind_by_name(kind)));
+	return out;
+}
+
 static void add_seen(struct reader *r, const struct yaml_node *n, json_t *list)
 {
 	json_t *part = json_object();
-	const struct yaml_node *match = yaml_get(n, "match");
+	const struct yaml_node *match = yaml_get(n, "match"), *before = yaml_get(n, "before");
 	const char *event;
 	json_t *who;
 
 	if (read_map(r, n, "expect.seen", part)) {
+		if (before)
+			read_put(r, part, "before", read_before(r, before));
 		event = json_string_value(json_object_get(part, "event"));
 		if (match && event)
 			read_put(r, part, "match",

@@ -226,6 +226,22 @@ static void put_paths(struct buf *out, json_t *list)
 	}
 }
 
+static void put_before(struct flow *f, json_t *before)
+{
+	struct flow b;
+
+	if (!before)
+		return;
+	if (!json_object_get(before, "match")) {
+		put_text(key(f, "before"), json_string_value(json_object_get(before, "event")));
+		return;
+	}
+	b = open_flow(key(f, "before"));
+	put_place(&b, "expect.before", before);
+	put_match(&b, json_object_get(before, "match"));
+	close_flow(&b);
+}
+
 /* Lists of mappings of one place: idle, seen. */
 static void put_maps(struct buf *out, const char *name, json_t *list, const char *usual)
 {
@@ -250,6 +266,7 @@ static void put_maps(struct buf *out, const char *name, json_t *list, const char
 		}
 		put_place(&f, place, said);
 		put_match(&f, json_object_get(one, "match"));
+		put_before(&f, json_object_get(one, "before"));
 		close_flow(&f);
 		buf_puts(out, "\n");
 		json_decref(said);

@@ -163,6 +163,8 @@ static json_t *other_schema(const struct vocab_key *k)
 		return names((int)vocab_actions_n, action_at);
 	if (strcmp(k->key, "at") == 0)
 		return text("^[0-9]+(\\.[0-9]+)? ?(ns|us|ms|s|m|h|d)$|^[0-9]{2}:[0-9]{2}(:[0-9]{2})?$");
+	if (strcmp(k->key, "before") == 0)
+		return json_pack("{s:[o, o]}", "anyOf", names(J_END, event_at), ref("expect.before"));
 	if (strcmp(k->key, "match") == 0)
 		return json_pack("{s:s, s:o}", "type", "object", "additionalProperties", scalar());
 	if (strcmp(k->key, "states") == 0)

@@ -248,6 +248,7 @@ int plan_arm(struct plan *p, const struct instant *at, struct err *e)
 				 : d->registered_disabled ? "disabled"
 							  : "known"));
 	}
+	plan_tell_shares(p, at);
 	return plan_arm_faults(p, at, e);
 }
 

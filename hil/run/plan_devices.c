@@ -249,6 +249,55 @@ json_t *plan_uuids(struct plan *p, json_t *who)
 	return list;
 }
 
+/* ---- shares ---- */
+
+struct telling {
+	const struct instant *at;
+	json_t *told; /* {"A:10%": true} */
+	char name[80];
+};
+
+static void tell_member(struct plan *p, unsigned index, void *arg)
+{
+	struct telling *t = arg;
+	struct plan_device *d = &p->devices[index];
+
+	JOURNAL(p->journal, t->at->now, d->label, d->identity.uuid, NULL, NULL, J_DEVICE_CHOSEN, JS(NAME, t->name));
+}
+
+static void tell_share(struct plan *p, json_t *who, struct telling *t)
+{
+	const char *group = json_string_value(json_object_get(who, "group"));
+	json_t *ratio = json_object_get(who, "ratio");
+
+	if (!group || !json_is_number(ratio))
+		return;
+	snprintf(t->name, sizeof(t->name), "%.40s:%g%%", group, 100 * json_number_value(ratio));
+	if (json_object_get(t->told, t->name))
+		return;
+	json_object_set_new(t->told, t->name, json_true());
+	plan_each(p, who, tell_member, t);
+}
+
+void plan_tell_shares(struct plan *p, const struct instant *at)
+{
+	static const char *const lists[] = {"faults", "steps"};
+	struct telling t = {.at = at, .told = json_object()};
+	const char *key;
+	json_t *part, *list;
+	size_t i;
+
+	for (size_t l = 0; l < sizeof(lists) / sizeof(lists[0]); l++)
+		json_array_foreach(json_object_get(p->json, lists[l]), i, part) {
+			tell_share(p, json_object_get(part, "who"), &t);
+			tell_share(p, json_object_get(json_object_get(part, "while"), "who"), &t);
+		}
+	json_object_foreach(json_object_get(p->json, "expect"), key, list)
+		json_array_foreach(list, i, part)
+			tell_share(p, json_object_get(part, "who"), &t);
+	json_decref(t.told);
+}
+
 /* ---- the network ---- */
 
 json_t *plan_network(const struct plan *p, unsigned group)

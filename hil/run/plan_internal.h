@@ -74,6 +74,9 @@ bool plan_settled(enum state_name s);
 /* The uuids of `who` as a JSON array (new reference). */
 json_t *plan_uuids(struct plan *p, json_t *who);
 
+/* Writes to the journal whom the shares of the plan chose. */
+void plan_tell_shares(struct plan *p, const struct instant *at);
+
 /* plan_faults.c */
 int plan_arm_faults(struct plan *p, const struct instant *at, struct err *e);
 /* The faults that have a time instead of an event. */

@@ -85,6 +85,30 @@ static const char refused[] =
 	"12 A[1] device.state from=REGISTERING to=IDLE row=RG.403 code=403\n"
 	"12000 runner scenario.end id=s/x why=settled\n";
 
+/* Two devices; A[2] is the half that was chosen, and comes later. */
+static const char two[] =
+	"0 runner scenario.start id=s/x\n"
+	"0 server server.state state=up\n"
+	"0 A[1] device.added group=A label=A[1] role=stranger\n"
+	"0 A[2] device.added group=A label=A[2] role=stranger\n"
+	"0 A[2] device.chosen name=A:50%\n"
+	"0 A[1] device.state from=OFF to=NOT_PROVISIONED row=OFF.on\n"
+	"0 A[1] device.state from=NOT_PROVISIONED to=REGISTERING row=NP.backoff\n"
+	"0 A[1] device.request req=q1 reg=r1 resource=registerDevice\n"
+	"10 server server.decision req=q1 resource=registerDevice code=503 why=storage signed=0\n"
+	"10 server server.reply req=q1 resource=registerDevice code=503\n"
+	"12 A[1] device.reply req=q1 code=503 resource=registerDevice signed=0\n"
+	"12 A[1] device.state from=REGISTERING to=NOT_PROVISIONED row=RG.503 code=503\n"
+	"20 A[2] device.state from=OFF to=NOT_PROVISIONED row=OFF.on\n"
+	"20 A[2] device.state from=NOT_PROVISIONED to=REGISTERING row=NP.backoff\n"
+	"20 A[2] device.request req=q2 reg=r2 resource=registerDevice\n"
+	"30 server server.decision dev=u2 req=q2 resource=registerDevice code=403 why=unknown signed=1\n"
+	"30 server server.reply dev=u2 req=q2 resource=registerDevice code=403\n"
+	"32 A[2] device.reply req=q2 code=403 resource=registerDevice signed=1\n"
+	"32 A[2] net.count sent=5 received=5\n"
+	"32 A[2] device.state from=REGISTERING to=IDLE row=RG.403 code=403\n"
+	"12000 runner scenario.end id=s/x why=settled\n";
+
 #define PLAN(expect) "{\"id\": \"s/x\", \"expect\": {" expect "}}"
 #define SRC          "\"source\": {\"file\": \"x.yaml\", \"line\": 3, \"col\": 5}"
 #define R(min, max)  "{\"min\": " #min ", \"max\": " #max "}"
@@ -118,7 +142,13 @@ static const struct {
 	{PLAN("\"final\": [{\"state\": \"IDLE\", \"who\": {\"group\": \"B\"}, " SRC "}]"), refused, "final",
 	 CHECK_UNJUDGED, "IDLE at the end (B)", NULL},
 	{PLAN("\"final\": [{\"state\": \"IDLE\", \"who\": {\"group\": \"A\", \"ratio\": 0.1}, " SRC "}]"), refused,
-	 "final", CHECK_UNJUDGED, "IDLE at the end (A)", NULL},
+	 "final", CHECK_UNJUDGED, "IDLE at the end (A:10%)", NULL},
+	{PLAN("\"final\": [{\"state\": \"IDLE\", \"who\": {\"group\": \"A\", \"ratio\": 0.5}, " SRC "}]"), two,
+	 "final", CHECK_PASSED, "IDLE at the end (A:50%)", NULL},
+	{PLAN("\"final\": [{\"state\": \"OFF\", \"who\": {\"group\": \"A\", \"ratio\": 0.5}, " SRC "}]"), two,
+	 "final", CHECK_FAILED, "OFF at the end (A:50%)", "IDLE (refused, 403)"},
+	{PLAN("\"counts\": [{\"what\": \"replies.403\", \"range\": " R(1, 1) ", \"who\": {\"group\": \"A\", \"ratio\": 0.5}, " SRC "}]"),
+	 two, "counts", CHECK_PASSED, "replies.403 = 1 (A:50%)", NULL},
 	{PLAN("\"never\": [{\"state\": \"IDLE\", " SRC "}]"), refused, "never", CHECK_FAILED, "never IDLE", "IDLE"},
 	{PLAN("\"never\": [{\"state\": \"IDLE\", " SRC "}]"), story_good, "never", CHECK_PASSED, "never IDLE", NULL},
 	{PLAN("\"within\": [{\"state\": \"PROVISIONED\", \"ns\": 32000000, " SRC "}]"), story_good, "within",
@@ -144,6 +174,18 @@ static const struct {
 	 refused, "seen", CHECK_PASSED, "server.decision code=403 why=unknown = 1 within 10 ms", NULL},
 	{PLAN("\"seen\": [{\"event\": \"server.decision\", \"match\": {\"code\": 200}, " SRC "}]"), refused, "seen",
 	 CHECK_FAILED, "server.decision code=200 ≥ 1", "server.decision = 0"},
+	{PLAN("\"seen\": [{\"event\": \"server.decision\", \"before\": {\"event\": \"device.state\", \"match\": {\"to\": \"IDLE\"}}, " SRC "}]"),
+	 refused, "seen", CHECK_PASSED, "server.decision ≥ 1 before device.state to=IDLE", NULL},
+	{PLAN("\"seen\": [{\"event\": \"device.reply\", \"before\": {\"event\": \"server.reply\"}, " SRC "}]"), refused, "seen",
+	 CHECK_FAILED, "device.reply ≥ 1 before server.reply", "device.reply = 0"},
+	{PLAN("\"seen\": [{\"event\": \"device.reply\", \"before\": {\"event\": \"server.reply\"}, \"count\": " R(0, 0) ", " SRC "}]"),
+	 refused, "seen", CHECK_PASSED, "device.reply = 0 before server.reply", NULL},
+	/* what never comes is nothing to be before of */
+	{PLAN("\"seen\": [{\"event\": \"device.reply\", \"before\": {\"event\": \"code.used\"}, " SRC "}]"), refused, "seen",
+	 CHECK_FAILED, "device.reply ≥ 1 before code.used", "device.reply = 1, and no code.used at all"},
+	/* each device for itself: A[2] asks when A[1] has its answer already */
+	{PLAN("\"seen\": [{\"event\": \"device.request\", \"before\": {\"event\": \"device.reply\"}, \"count\": " R(2, 2) ", " SRC "}]"),
+	 two, "seen", CHECK_PASSED, "device.request = 2 before device.reply", NULL},
 	{PLAN("\"balance\": {\"sms\": true, " SRC "}"), story_good, "balance", CHECK_PASSED,
 	 "SMS submitted = codes issued = SMS delivered", NULL},
 };

@@ -44,7 +44,9 @@ static const char *const rows[] = {
 	     "      tokens: {issued: 2, revoked: 0}\n      families: {issued: 1}\n      replies: {403: 1}\n"
 	     "      requests: {login: \">= 1\"}\n      server: {starts: 2}\n"
 	     "      seen:\n        - {event: fault.fired, count: 2, within: 10s, match: {why: sms.submitted}}\n"
-	     "        - {event: handshake.failed, count: 0, who: \"A[1]\"}\n      balance: sms\n"
+	     "        - {event: handshake.failed, count: 0, who: \"A[1]\"}\n"
+	     "        - {event: device.code, who: \"A:40%\", before: {event: device.state, match: {to: PROVISIONED}}}\n"
+	     "        - {event: device.code, before: token.issued}\n      balance: sms\n"
 	     "    thresholds:\n      - {metric: bootstrap_time, min_samples: 1000, p99: \"< 2s\"}\n"
 	     "      - {metric: sms_time, p99.9: \"<= 1500ms\"}\n",
 	HEAD "    devices: {count: 1}\n    expect:\n      path: [..., LOGGING_IN, IDLE]\n",

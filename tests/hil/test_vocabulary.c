@@ -32,6 +32,7 @@ static const struct {
 	{"then", "version: 1\nscenarios:\n  - {name: a, devices: {A: {count: 3}}, faults: [{at: 1s, do: power_cut, then: {%s%s}}]}\n"},
 	{"expect", "version: 1\nscenarios:\n  - {name: a, timeout: 200s, devices: {A: {count: 5}, B: {count: 5}}, expect: {%s%s}}\n"},
 	{"expect.path", "version: 1\nscenarios:\n  - {name: a, devices: {A: {count: 3}}, expect: {path: {%s%s}}}\n"},
+	{"expect.before", "version: 1\nscenarios:\n  - {name: a, devices: {A: {count: 3}}, expect: {seen: {event: device.code, before: {%s%s}}}}\n"},
 	{"expect.seen", "version: 1\nscenarios:\n  - {name: a, devices: {A: {count: 3}}, expect: {seen: {%s%s}}}\n"},
 	{"threshold", "version: 1\nscenarios:\n  - {name: a, devices: {A: {count: 3}}, thresholds: [{%s%s}]}\n"},
 };
@@ -53,6 +54,8 @@ static const char *beside(const char *place, const char *key)
 		return ", after: 1s";
 	if (strcmp(place, "expect.seen") == 0)
 		return ", event: handshake.failed";
+	if (strcmp(place, "expect.before") == 0)
+		return ", event: token.issued";
 	if (strcmp(place, "threshold") == 0)
 		return ", metric: bootstrap_time";
 	return "";
