@@ -1,7 +1,6 @@
 #include "core/msg.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -238,15 +237,23 @@ void msg_request_fini(struct msg_request *r)
 
 /* ---- requests: building ---- */
 
+static void put_key(struct buf *out, const char *key)
+{
+	buf_puts(out, "\"");
+	buf_puts(out, key);
+	buf_puts(out, "\":");
+}
+
 static void put_text(struct buf *out, const char *key, const char *value)
 {
-	buf_printf(out, "\"%s\":", key);
+	put_key(out, key);
 	buf_json_str(out, value);
 }
 
 static void put_list(struct buf *out, const char *key, const char *texts, size_t size, unsigned n)
 {
-	buf_printf(out, "\"%s\":[", key);
+	put_key(out, key);
+	buf_puts(out, "[");
 	for (unsigned i = 0; i < n; i++) {
 		if (i)
 			buf_puts(out, ",");
@@ -274,7 +281,8 @@ static void put_payload(const struct msg_request *r, struct buf *out)
 	if (r->resource == MSG_PUBLISH) {
 		buf_puts(out, ",\"measure\":");
 		put_number(out, r->measure);
-		buf_printf(out, ",\"timestamp\":%" PRId64, r->timestamp);
+		buf_puts(out, ",\"timestamp\":");
+		buf_i64(out, r->timestamp);
 		return;
 	}
 	buf_puts(out, ",");
@@ -428,7 +436,8 @@ int msg_response_build(int code, const char *resource, json_t *payload, json_t *
 {
 	const size_t flags = JSON_COMPACT | JSON_ENCODE_ANY;
 
-	buf_printf(out, "{\"code\":%d", code);
+	buf_puts(out, "{\"code\":");
+	buf_i64(out, code);
 	if (resource) {
 		buf_puts(out, ",\"resource\":\"");
 		buf_puts(out, resource);
@@ -444,8 +453,10 @@ int msg_response_build(int code, const char *resource, json_t *payload, json_t *
 		if (json_dump_callback(command, to_buf, out, flags))
 			return out->failed ? out->failed : ERR_NOMEM;
 	}
-	if (retry_after_s >= 0)
-		buf_printf(out, ",\"retryAfter\":%" PRId64, retry_after_s);
+	if (retry_after_s >= 0) {
+		buf_puts(out, ",\"retryAfter\":");
+		buf_i64(out, retry_after_s);
+	}
 	if (signature) {
 		buf_puts(out, ",");
 		put_text(out, "signature", signature);

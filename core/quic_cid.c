@@ -29,11 +29,12 @@ static struct cid_entry *entry_new(struct quic_conn *c, const uint8_t *id, size_
 
 int cid_add(struct quic_conn *c, const uint8_t *id, size_t len)
 {
+	unsigned place = place_of(c->ep, id, len);
 	struct cid_entry *en = entry_new(c, id, len);
 
 	if (!en)
 		return ERR_NOMEM;
-	HASH_ADD_KEYPTR_BYHASHVALUE(hh, c->ep->cids, en->id, en->len, place_of(c->ep, id, len), en);
+	HASH_ADD_KEYPTR_BYHASHVALUE(hh, c->ep->cids, en->id, en->len, place, en);
 	if (en->lost) {
 		free(en);
 		return ERR_NOMEM;
@@ -58,19 +59,21 @@ void cid_drop(struct quic_conn *c, const uint8_t *id, size_t len)
 
 struct quic_conn *cid_find(const struct quic_endpoint *ep, const uint8_t *id, size_t len)
 {
+	unsigned place = place_of(ep, id, len); /* the macros name it several times over */
 	struct cid_entry *en;
 
-	HASH_FIND_BYHASHVALUE(hh, ep->cids, id, len, place_of(ep, id, len), en);
+	HASH_FIND_BYHASHVALUE(hh, ep->cids, id, len, place, en);
 	return en ? en->conn : NULL;
 }
 
 int reset_token_add(struct quic_conn *c, const uint8_t token[NGTCP2_STATELESS_RESET_TOKENLEN])
 {
+	unsigned place = place_of(c->ep, token, NGTCP2_STATELESS_RESET_TOKENLEN);
 	struct cid_entry *en = entry_new(c, token, NGTCP2_STATELESS_RESET_TOKENLEN);
 
 	if (!en)
 		return ERR_NOMEM;
-	HASH_ADD_KEYPTR_BYHASHVALUE(hh, c->ep->tokens, en->id, en->len, place_of(c->ep, en->id, en->len), en);
+	HASH_ADD_KEYPTR_BYHASHVALUE(hh, c->ep->tokens, en->id, en->len, place, en);
 	if (en->lost) {
 		free(en);
 		return ERR_NOMEM;
@@ -95,10 +98,10 @@ void reset_token_drop(struct quic_conn *c, const uint8_t token[NGTCP2_STATELESS_
 
 struct quic_conn *reset_token_find(const struct quic_endpoint *ep, const uint8_t *tail)
 {
+	unsigned place = place_of(ep, tail, NGTCP2_STATELESS_RESET_TOKENLEN);
 	struct cid_entry *en;
 
-	HASH_FIND_BYHASHVALUE(hh, ep->tokens, tail, NGTCP2_STATELESS_RESET_TOKENLEN,
-			      place_of(ep, tail, NGTCP2_STATELESS_RESET_TOKENLEN), en);
+	HASH_FIND_BYHASHVALUE(hh, ep->tokens, tail, NGTCP2_STATELESS_RESET_TOKENLEN, place, en);
 	return en ? en->conn : NULL;
 }
 

@@ -3,6 +3,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "core/strictjson_quick.h"
+
 unsigned strictjson_depth(const char *data, size_t len, unsigned stop)
 {
 	unsigned depth = 0, deepest = 0;
@@ -56,6 +58,9 @@ json_t *strictjson_load(const char *data, size_t len, unsigned depth_max, struct
 	json_error_t je;
 	json_t *j;
 
+	j = strictjson_quick(data, len, depth_max);
+	if (j)
+		return j;
 	if (!len) {
 		err_set(e, ERR_PARSE, "empty");
 		return NULL;
