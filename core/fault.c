@@ -5,11 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/crash.h"
 #include "core/rng.h"
 
 struct fault {
 	char *name, *what;
-	enum journal_kind on;
+	int on;	   /* enum journal_kind; -1: a point alone */
+	int point; /* enum crash_point; -1: none */
+	bool due;  /* its event was seen: it fires at its point */
 	json_t *args, *match;
 	json_t *dev; /* {uuid: true}: each event asks, however many there are; NULL: any */
 	int64_t nth;   /* 0: every match */
@@ -99,23 +102,41 @@ static json_t *set_of(json_t *list)
 	return set;
 }
 
+/* The event that it waits for, the point, or both. */
+static int read_where(struct fault *f, const char *name, const char *on, const char *at, struct err *e)
+{
+	f->on = on ? journal_kind_by_name(on) : -1;
+	f->point = at ? crash_by_name(at) : -1;
+	if (on && f->on < 0)
+		return err_set(e, ERR_PARSE, "fault '%s': no journal event is called '%s'", name, on);
+	if (at && f->point < 0)
+		return err_set(e, ERR_PARSE, "fault '%s': no crash point is called '%s'; see quicrig list --crash-points",
+			       name, at);
+	if (!on && !at)
+		return err_set(e, ERR_PARSE, "fault '%s': it needs an event ('on') or a crash point ('at')", name);
+	return 0;
+}
+
 static int read_spec(struct fault *f, json_t *spec, struct err *e)
 {
-	const char *name = NULL, *on = NULL, *what = NULL;
+	const char *name = NULL, *on = NULL, *what = NULL, *at = NULL;
 	json_t *args = NULL, *match = NULL, *dev = NULL;
 	json_int_t nth = 1, times = INT64_MAX, from = 0, until = -1;
-	int each = 0, kind;
+	int each = 0;
 	double chance = 1;
 	json_error_t je;
+	int rv;
 
-	if (json_unpack_ex(spec, &je, JSON_STRICT, "{s:s, s:s, s:s, s?o, s?o, s?o, s?I, s?b, s?I, s?F, s?I, s?I}",
-			   "name", &name, "on", &on, "do", &what, "args", &args, "match", &match, "dev", &dev, "nth",
-			   &nth, "each", &each, "times", &times, "chance", &chance, "from_ns", &from, "until_ns",
-			   &until))
+	if (json_unpack_ex(spec, &je, JSON_STRICT,
+			   "{s:s, s?s, s?s, s:s, s?o, s?o, s?o, s?I, s?b, s?I, s?F, s?I, s?I}", "name", &name, "on", &on,
+			   "at", &at, "do", &what, "args", &args, "match", &match, "dev", &dev, "nth", &nth, "each", &each,
+			   "times", &times, "chance", &chance, "from_ns", &from, "until_ns", &until))
 		return err_set(e, ERR_PARSE, "fault: %s", je.text);
-	kind = journal_kind_by_name(on);
-	if (kind < 0)
-		return err_set(e, ERR_PARSE, "fault '%s': no journal event is called '%s'", name, on);
+	rv = read_where(f, name, on, at, e);
+	if (rv)
+		return rv;
+	if (!on && (match || dev))
+		return err_set(e, ERR_PARSE, "fault '%s': match and dev go with an event ('on')", name);
 	if ((args && !json_is_object(args)) || (match && !json_is_object(match)) || (dev && !json_is_array(dev)))
 		return err_set(e, ERR_PARSE, "fault '%s': args and match are objects, dev is a list", name);
 	if (!comparable(match))
@@ -133,7 +154,6 @@ static int read_spec(struct fault *f, json_t *spec, struct err *e)
 	f->dev = dev ? set_of(dev) : NULL;
 	if (!f->name || !f->what || !f->args || (dev && !f->dev))
 		return err_set(e, ERR_NOMEM, "out of memory");
-	f->on = (enum journal_kind)kind;
 	f->nth = each ? 0 : nth;
 	f->times = each ? times : 1;
 	f->chance = chance;
@@ -206,24 +226,63 @@ static bool fields_match(const struct fault *f, const struct journal_event *ev)
 	return true;
 }
 
+/* One more occasion of its own: does it take this one? */
+static bool takes(struct fault *f)
+{
+	f->seen++;
+	if (f->nth && f->seen != f->nth)
+		return false;
+	if (f->chance < 1 && rng_unit(&f->rng) >= f->chance)
+		return false;
+	f->times--;
+	return true;
+}
+
+static bool open_at(const struct fault *f, time_ns t)
+{
+	return f->times && t >= f->from && t < f->until;
+}
+
+static bool meant(const struct fault *f, const struct journal_event *ev)
+{
+	return f->on == (int)ev->kind && open_at(f, ev->t) && dev_matches(f, ev->dev) && fields_match(f, ev);
+}
+
 const struct fault *fault_hook(void *faults, const struct journal_event *ev)
 {
 	struct faults *fs = faults;
 
+	for (struct fault *f = fs->first; f; f = f->next)
+		if (f->point < 0 && meant(f, ev) && takes(f))
+			return f;
+	return NULL;
+}
+
+void faults_foresee(struct faults *fs, const struct journal_event *ev)
+{
+	for (struct fault *f = fs->first; f; f = f->next)
+		if (f->point >= 0 && meant(f, ev) && takes(f))
+			f->due = true;
+}
+
+const struct fault *faults_at(struct faults *fs, const char *point, time_ns now)
+{
+	int p = crash_by_name(point);
+
 	for (struct fault *f = fs->first; f; f = f->next) {
-		if (f->on != ev->kind || !f->times || ev->t < f->from || ev->t >= f->until)
+		if (f->point < 0 || f->point != p)
 			continue;
-		if (!dev_matches(f, ev->dev) || !fields_match(f, ev))
-			continue;
-		f->seen++;
-		if (f->nth && f->seen != f->nth)
-			continue;
-		if (f->chance < 1 && rng_unit(&f->rng) >= f->chance)
-			continue;
-		f->times--;
-		return f;
+		if (f->on < 0 ? open_at(f, now) && takes(f) : f->due) {
+			f->due = false;
+			return f;
+		}
 	}
 	return NULL;
+}
+
+unsigned faults_count(const struct faults *fs)
+{
+	return fs->count;
 }
 
 const char *fault_name(const struct fault *f)

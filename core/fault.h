@@ -9,7 +9,11 @@
  *    "dev": ["<uuid>", …],                        absent: any device
  *    "nth": 2 | "each": true,                     default: the first match only
  *    "times": 3, "chance": 0.5,                   at most; with that probability
- *    "from_ns": 0, "until_ns": 5000000000}        armed only in that window of journal time */
+ *    "from_ns": 0, "until_ns": 5000000000}        armed only in that window of journal time
+ *
+ * With "at": POINT (core/crash.h) it waits for that point instead: alone, "nth", "each",
+ * "times", "chance" and the window are those of the point; with "on" they are those of the
+ * event, and it fires where the point is next passed once the event has been seen. */
 #ifndef CORE_FAULT_H
 #define CORE_FAULT_H
 
@@ -33,6 +37,12 @@ int faults_disarm(struct faults *fs, const char *name);
 /* A journal_hook over a struct faults. At most one fault fires an event, the
  * first armed one. */
 const struct fault *fault_hook(void *faults, const struct journal_event *ev);
+
+/* Does one fire at this point? `now` in journal time. */
+const struct fault *faults_at(struct faults *fs, const char *point, time_ns now);
+/* An event that is about to be told, or was just now, as those with a point see it. */
+void faults_foresee(struct faults *fs, const struct journal_event *ev);
+unsigned faults_count(const struct faults *fs);
 
 const char *fault_name(const struct fault *f);
 const char *fault_do(const struct fault *f);

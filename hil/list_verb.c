@@ -3,10 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/crash.h"
 #include "core/settings.h"
 #include "hil/language/verbs.h"
 #include "hil/verbs.h"
-#include "server/server.h"
 
 static int list_settings(void)
 {
@@ -26,8 +26,8 @@ static int list_settings(void)
 
 static int list_crash_points(void)
 {
-	for (int p = 0; p < SERVER_CRASH_COUNT; p++)
-		puts(server_crash_name((enum server_crash_point)p));
+	for (int p = 0; p < CRASH_COUNT; p++)
+		printf("%-24s %s\n", crash_name((enum crash_point)p), crash_doc((enum crash_point)p));
 	return 0;
 }
 

@@ -10,7 +10,7 @@
  * with --lab:
  *   fault {fault}                     core/fault.h
  *   disarm {name}
- *   crash-at {point}                  SERVER_CRASH_POINTS
+ *   crash-at {point}                  core/crash.h
  *   answer {code, resource?, times? | share?, message?}   code 0 forgets all
  *   clock-offset {ms}, delay {ns}
  */
@@ -59,6 +59,17 @@ static json_t *do_stats(struct server *s, json_t *request, struct err *e)
 			 (json_int_t)c->store_failures);
 }
 
+static int arm_hook(struct server *s, struct err *e)
+{
+	if (s->faults)
+		return 0;
+	s->faults = faults_new(s->cfg.seed);
+	if (!s->faults)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	journal_set_hook(s->journal, fault_hook, s->faults);
+	return 0;
+}
+
 static json_t *do_fault(struct server *s, json_t *request, struct err *e)
 {
 	json_t *spec = json_object_get(request, "fault");
@@ -67,20 +78,16 @@ static json_t *do_fault(struct server *s, json_t *request, struct err *e)
 		err_set(e, ERR_UNEXPECTED, "faults need a journal");
 		return NULL;
 	}
-	if (!s->faults) {
-		s->faults = faults_new(s->cfg.seed);
-		if (!s->faults) {
-			err_set(e, ERR_NOMEM, "out of memory");
-			return NULL;
-		}
-		journal_set_hook(s->journal, fault_hook, s->faults);
-	}
 	if (!json_is_object(spec)) {
 		err_set(e, ERR_PARSE, "'fault' is an object");
 		return NULL;
 	}
-	if (faults_arm(s->faults, spec, e))
+	if (json_object_get(spec, "at")) {
+		if (server_arm_crash(s, spec, e))
+			return NULL;
+	} else if (arm_hook(s, e) || faults_arm(s->faults, spec, e)) {
 		return NULL;
+	}
 	SERVER_EVENT(s, J_FAULT_ARMED, JS(NAME, control_text(spec, "name")));
 	return json_object();
 }
@@ -89,7 +96,8 @@ static json_t *do_disarm(struct server *s, json_t *request, struct err *e)
 {
 	const char *name = control_text(request, "name");
 
-	if (!name || !s->faults || faults_disarm(s->faults, name)) {
+	if (!name || ((!s->faults || faults_disarm(s->faults, name)) &&
+		      (!s->crashes || faults_disarm(s->crashes, name)))) {
 		err_set(e, ERR_NOTFOUND, "no such fault is armed");
 		return NULL;
 	}
@@ -99,7 +107,7 @@ static json_t *do_disarm(struct server *s, json_t *request, struct err *e)
 static json_t *do_crash_at(struct server *s, json_t *request, struct err *e)
 {
 	const char *point = control_text(request, "point");
-	int p = point ? server_crash_by_name(point) : -1;
+	int p = point ? crash_by_name(point) : -1;
 
 	if (p < 0) {
 		err_set(e, ERR_PARSE, "no such crash point; see quicrig list --crash-points");

@@ -15,6 +15,7 @@ static int settle(struct server *s, enum journal_kind kind, const struct store_c
 		return err_set(e, ERR_IO, "storage failed: %s", store_error(s->store));
 	effects_event(&s->fx, NULL, false, s->at.now, c->uuid, NULL, NULL, kind,
 		      (const struct journal_value[]){JS(ID, c->id), JS(NAME, c->name), JS(WHY, why)}, 3);
+	server_foresee(s);
 	server_write_journal(s);
 	return 0;
 }

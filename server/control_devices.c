@@ -21,6 +21,7 @@ static json_t *set_disabled(struct server *s, json_t *request, bool disabled, st
 	effects_event(&s->fx, NULL, false, s->at.now, uuid, NULL, NULL, J_OPERATOR,
 		      &(struct journal_value)JS(NAME, disabled ? "disable" : "enable"), 1);
 	/* it is durable now: told at once, so that a kill at the turn's end hides nothing */
+	server_foresee(s);
 	server_write_journal(s);
 	return json_object();
 }

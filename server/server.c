@@ -9,25 +9,6 @@
 
 #define DRAIN_NS (250 * NS_PER_MS)
 
-static const char *const crash_names[] = {
-#define CRASH_NAME(name, text) text,
-	SERVER_CRASH_POINTS(CRASH_NAME)
-#undef CRASH_NAME
-};
-
-const char *server_crash_name(enum server_crash_point p)
-{
-	return p < SERVER_CRASH_COUNT ? crash_names[p] : "?";
-}
-
-int server_crash_by_name(const char *name)
-{
-	for (int i = 0; i < SERVER_CRASH_COUNT; i++)
-		if (strcmp(crash_names[i], name) == 0)
-			return i;
-	return -1;
-}
-
 void server_set_time(struct server *s, const struct instant *at)
 {
 	s->at = *at;
@@ -73,7 +54,10 @@ static int open_store(struct server *s, const struct instant *at, struct err *e)
 {
 	const struct server_config *cfg = &s->cfg;
 	struct store_config st = {
-		.path = cfg->db, .vfs = cfg->vfs, .boot_id = cfg->boot_id ? cfg->boot_id : "", .settings = &cfg->settings};
+		.path = cfg->db,
+		.vfs = s->disk ? store_disk_vfs(s->disk) : cfg->vfs,
+		.boot_id = cfg->boot_id ? cfg->boot_id : "",
+		.settings = &cfg->settings};
 	struct enroll_config en = {
 		.registry = cfg->registry,
 		.settings = &cfg->settings,
@@ -120,10 +104,11 @@ struct server *server_new(const struct server_config *cfg, const struct instant 
 		memcpy(s->run_key, cfg->run_key, sizeof(s->run_key));
 	else
 		secret_fill(cfg->secret, s->run_key, sizeof(s->run_key));
-	if (open_quic(s, e) || open_store(s, at, e)) {
+	if (server_lab_open(s, e) || open_quic(s, e) || open_store(s, at, e)) {
 		server_free(s);
 		return NULL;
 	}
+	s->open = true;
 	return s;
 }
 
@@ -148,6 +133,7 @@ void server_free(struct server *s)
 	if (s->faults)
 		journal_set_hook(s->journal, NULL, NULL);
 	faults_free(s->faults);
+	server_lab_close(s);
 	explicit_bzero(s->run_key, sizeof(s->run_key));
 	free(s);
 }
@@ -225,49 +211,6 @@ time_ns server_deadline(const struct server *s)
 
 /* ---- a turn ---- */
 
-static void die(struct server *s, const char *where)
-{
-	s->dead = true;
-	s->cfg.world.die(s->cfg.world.ctx, where);
-}
-
-/* True: the world let us die here. */
-static bool crash(struct server *s, enum server_crash_point p, bool reached)
-{
-	if (!reached || s->crash_at != (int)p)
-		return false;
-	s->crash_at = -1;
-	die(s, crash_names[p]);
-	return true;
-}
-
-/* What a fired fault does to us; true: we are to die of it. */
-static bool act(struct server *s, const struct fault *f, struct reply *r)
-{
-	json_t *code, *message;
-
-	if (!f)
-		return false;
-	if (fault_is(f, "kill") || fault_is(f, "restart"))
-		return true;
-	if (fault_is(f, "stop"))
-		s->stopping = true;
-	if (!r)
-		return false;
-	if (fault_is(f, "drop_reply"))
-		r->drop = true;
-	code = json_object_get(fault_args(f), "code");
-	message = json_object_get(fault_args(f), "message");
-	if (fault_is(f, "reply") && json_is_integer(code)) {
-		reply_refuse(r, (int)json_integer_value(code), "fault",
-			     json_is_string(message) ? json_string_value(message) : NULL, -1);
-		/* a register that still waits for its SMS is answered in its own time */
-		r->forced = r->item != NULL;
-		r->sign = r->nonce[0] && reply_needs_signature(r->resource, r->code);
-	}
-	return false;
-}
-
 int server_commit(struct server *s)
 {
 	bool writes = store_dirty(s->store);
@@ -295,11 +238,11 @@ bool server_write_journal(struct server *s)
 	while ((ev = TAILQ_FIRST(&s->fx.events))) {
 		TAILQ_REMOVE(&s->fx.events, ev, next);
 		f = journal_emit(s->journal, &ev->ev);
-		if (!killer[0] && act(s, f, ev->reply))
+		if (!killer[0] && server_act(s, f, ev->reply))
 			snprintf(killer, sizeof(killer), "%s", fault_name(f));
 	}
 	if (killer[0])
-		die(s, killer);
+		server_die(s, killer);
 	return !killer[0];
 }
 
@@ -329,9 +272,10 @@ static bool send_reply(struct server *s, struct reply *r)
 		    r->reg[0] ? r->reg : NULL, J_SERVER_REPLY,
 		    JS(RESOURCE, r->resource == MSG_OTHER ? "other" : msg_resource_name(r->resource)), JI(CODE, r->code),
 		    JS(WHY, r->why));
-	alive = !act(s, f, r);
+	server_foresee_reply(s, r);
+	alive = !server_act(s, f, r);
 	if (!alive)
-		die(s, fault_name(f));
+		server_die(s, fault_name(f));
 	if (!alive || r->drop)
 		goto out;
 	buf_init(&out, MSG_REPLY_MAX);
@@ -371,17 +315,18 @@ static bool perform(struct server *s)
 	bool writes = store_dirty(s->store), said;
 	int rv;
 
-	if (crash(s, SERVER_CRASH_BEFORE_COMMIT, writes))
+	server_foresee(s);
+	if (writes && server_reach(s, CRASH_BEFORE_COMMIT))
 		return false;
 	/* planted: only in the last tenth of a second, whatever was promised before */
 	rv = PLANTED(REPLY_BEFORE_COMMIT) && s->at.now % NS_PER_S < NS_PER_S * 9 / 10 ? 0 : server_commit(s);
-	if (crash(s, SERVER_CRASH_AFTER_COMMIT, writes && !rv))
+	if (s->dead || (writes && !rv && server_reach(s, CRASH_AFTER_COMMIT)))
 		return false;
 	said = !STAILQ_EMPTY(&s->fx.replies) || !TAILQ_EMPTY(&s->fx.sms);
-	if (!server_write_journal(s) || crash(s, SERVER_CRASH_AFTER_JOURNAL, said))
+	if (!server_write_journal(s) || (said && server_reach(s, CRASH_AFTER_JOURNAL)))
 		return false;
 	hand_sms(s);
-	return !crash(s, SERVER_CRASH_AFTER_SMS, s->handed_sms) && send_replies(s);
+	return !(s->handed_sms && server_reach(s, CRASH_AFTER_SMS)) && send_replies(s);
 }
 
 /* The store is gone for good: the last refusals get a moment to leave (QUIC paces them). */
@@ -419,10 +364,11 @@ int server_turn(struct server *s, const struct instant *at, struct dgram_sink *s
 		quic_shutdown(s->quic, at);
 		all_out = quic_output(s->quic, at, sink);
 	}
-	if (crash(s, SERVER_CRASH_AFTER_REPLY, s->replied))
+	if (s->replied && server_reach(s, CRASH_AFTER_REPLY))
 		return 0;
 	/* connections that ended while writing; nothing of theirs waits for a commit */
 	if (!store_dirty(s->store) && STAILQ_EMPTY(&s->fx.replies)) {
+		server_foresee(s);
 		if (!server_write_journal(s))
 			return 0;
 		effects_reset(&s->fx);
@@ -430,7 +376,7 @@ int server_turn(struct server *s, const struct instant *at, struct dgram_sink *s
 	if (s->stopping && all_out && !broken) {
 		store_close(s->store, true);
 		s->store = NULL;
-		s->stopped = true;
+		s->stopped = !s->dead; /* inside the storage layer, as it folded its log */
 	}
 	return broken ? ERR_IO : 0;
 }

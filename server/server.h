@@ -10,24 +10,12 @@
 #include <jansson.h>
 
 #include "core/err.h"
+#include "core/fault.h"
 #include "core/journal.h"
 #include "core/pki.h"
 #include "core/registry.h"
 #include "core/settings.h"
 #include "core/world.h"
-
-/* X(NAME, "name"): the gaps between two effects at which the world may kill the server. */
-#define SERVER_CRASH_POINTS(X)                                                                                 \
-	X(BEFORE_COMMIT, "server.before_commit")                                                               \
-	X(AFTER_COMMIT, "server.after_commit")     /* committed; nothing said yet */                           \
-	X(AFTER_JOURNAL, "server.after_journal")                                                               \
-	X(AFTER_SMS, "server.after_sms")           /* handed to the gateway, no reply sent */                  \
-	X(AFTER_REPLY, "server.after_reply")
-
-#define SERVER_CRASH_ENUM(name, text) SERVER_CRASH_##name,
-enum server_crash_point { SERVER_CRASH_POINTS(SERVER_CRASH_ENUM) SERVER_CRASH_COUNT };
-const char *server_crash_name(enum server_crash_point p);
-int server_crash_by_name(const char *name); /* -1 where unknown */
 
 enum sms_status { SMS_QUEUED, SMS_BUSY, SMS_SUBMITTED, SMS_FAILED, SMS_UNKNOWN };
 
@@ -59,7 +47,9 @@ struct server_config {
 	struct secret_source *secret;
 	struct journal *journal;
 	const char *alpn;                /* NULL: the default */
-	bool lab;                        /* --lab: control takes fault, crash-at, clock-offset, answer, delay */
+	bool lab;                        /* --lab: control takes fault, crash-at, disk, clock-step, answer, delay … */
+	struct faults *crashes;          /* lab: armed ones with a crash point, which outlive this server;
+					    borrowed; NULL: control's own */
 	uint8_t worker;
 	uint64_t seed;                   /* for armed faults with a chance */
 	struct server_world world;

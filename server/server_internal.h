@@ -1,5 +1,5 @@
 /* Inside of the server's glue: server.c (life, turns), server_conn.c (QUIC's callbacks),
- * control.c (operators and the lab). */
+ * server_lab.c (faults on the server itself), control.c (operators and the lab). */
 #ifndef SERVER_SERVER_INTERNAL_H
 #define SERVER_SERVER_INTERNAL_H
 
@@ -10,6 +10,7 @@
 #include "server/enroll.h"
 #include "server/server.h"
 #include "server/store.h"
+#include "server/store_disk.h"
 
 #define ANSWER_RULES 8
 
@@ -45,12 +46,16 @@ struct server {
 	struct instant at;     /* of the call that is running */
 	uint64_t commits;      /* turns that wrote something durable */
 	bool stopping, said_down, stopped;
+	bool open;             /* made, store and all */
 	bool dead;             /* the world was told to die; it did not, so we do nothing any more */
 	time_ns ends_at;       /* the store is broken: until then refusals leave; 0: it is not */
 	bool handed_sms;       /* this turn, for the crash points */
 	bool replied;
 	/* lab */
-	int crash_at;          /* enum server_crash_point; -1: not armed */
+	struct store_disk *disk; /* below the store; NULL without --lab */
+	struct faults *crashes; /* armed with a crash point; NULL: none; cfg's or own_crashes */
+	struct faults *own_crashes;
+	int crash_at;          /* enum crash_point, by control; -1: not armed */
 	int64_t clock_offset_ms;
 	time_ns delay;         /* of every reply */
 	STAILQ_HEAD(, reply) delayed;
@@ -67,6 +72,21 @@ void server_conn_free(struct conn *c);
 	effects_event(&(s)->fx, NULL, false, (s)->at.now, NULL, NULL, NULL, kind,                              \
 		      (const struct journal_value[]){__VA_ARGS__},                                             \
 		      sizeof((const struct journal_value[]){__VA_ARGS__}) / sizeof(struct journal_value))
+
+/* ---- server_lab.c ---- */
+int server_lab_open(struct server *s, struct err *e);
+void server_lab_close(struct server *s);
+/* Arms a fault that has a crash point. 0, ERR_*. */
+int server_arm_crash(struct server *s, json_t *spec, struct err *e);
+/* A point is passed; true: the world let us die here. */
+bool server_reach(struct server *s, enum crash_point p);
+/* What the turn is about to tell, and a reply that leaves, as armed crashes see it. */
+void server_foresee(struct server *s);
+void server_foresee_reply(struct server *s, const struct reply *r);
+/* What a fired fault does to us; true: we are to die of it. `r`: the reply that the event
+ * is about, NULL: none. */
+bool server_act(struct server *s, const struct fault *f, struct reply *r);
+void server_die(struct server *s, const char *where);
 
 /* The wall clock as the lab bends it. */
 void server_set_time(struct server *s, const struct instant *at);

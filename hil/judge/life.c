@@ -149,6 +149,9 @@ static void on_request(struct oracle *o, struct dev *d, const struct journal_eve
 	d->reply_valid = d->reply_used = false;
 	d->in_flight = true;
 	snprintf(d->req, sizeof(d->req), "%s", ev->req ? ev->req : "");
+	snprintf(d->req_reg, sizeof(d->req_reg), "%s", ev->reg ? ev->reg : "");
+	snprintf(d->req_resource, sizeof(d->req_resource), "%s", journal_text(ev, JF_RESOURCE));
+	d->req_t = ev->t;
 	if (d->state == STATE_IDLE || d->state == STATE_OFF)
 		oracle_find(o, INV_SILENT, d, ev->t, BLAME_DEVICE, "asked %s in %s", journal_text(ev, JF_RESOURCE),
 			    state_brief(d->state));
@@ -159,7 +162,7 @@ static void on_request(struct oracle *o, struct dev *d, const struct journal_eve
 	}
 }
 
-static void on_reply(struct dev *d, const struct journal_event *ev)
+static void on_reply(struct oracle *o, struct dev *d, const struct journal_event *ev)
 {
 	int64_t code = journal_int(ev, JF_CODE, 0);
 	struct family *f;
@@ -170,6 +173,8 @@ static void on_reply(struct dev *d, const struct journal_event *ev)
 		d->reply_code = (int)code;
 		d->reply_signed = (int)journal_int(ev, JF_SIGNED, -1);
 	}
+	if (code == 200)
+		tokens_adopt(o, d, journal_text(ev, JF_FAM));
 	f = code == 200 ? tokens_family(d, journal_text(ev, JF_FAM)) : NULL;
 	if (f)
 		f->acked = true;
@@ -197,7 +202,7 @@ void life_event(struct oracle *o, struct dev *d, const struct journal_event *ev)
 		on_request(o, d, ev);
 		break;
 	case J_DEVICE_REPLY:
-		on_reply(d, ev);
+		on_reply(o, d, ev);
 		break;
 	case J_TOKENS_WRITTEN:
 	case J_TOKENS_RENAMED:

@@ -54,7 +54,7 @@ static int read_settings(struct oracle *o, json_t *plan, struct err *e)
 
 static bool takes_server_down(const char *what)
 {
-	return strcmp(what, "kill") == 0 || strcmp(what, "stop") == 0 || strcmp(what, "restart") == 0 ||
+	return strcmp(what, "kill") == 0 || strcmp(what, "crash") == 0 || strcmp(what, "stop") == 0 || strcmp(what, "restart") == 0 ||
 	       strncmp(what, "server_", 7) == 0;
 }
 
@@ -77,7 +77,8 @@ static int read_fault(struct oracle *o, json_t *j, struct plan_fault *f, struct 
 	    place_parse(json_object_get(j, "source"), &f->at))
 		return err_set(e, ERR_NOMEM, "out of memory");
 	/* `times` of an event is a most; of a clock it is a promise */
-	f->optional = json_object_get(j, "chance") || (json_object_get(j, "times") && json_object_get(j, "on"));
+	f->optional = json_object_get(j, "chance") ||
+		      (json_object_get(j, "times") && (json_object_get(j, "on") || strcmp(f->what, "crash") == 0));
 	note_server(o, j);
 	note_server(o, json_object_get(j, "then"));
 	return who_from_plan(json_object_get(j, "who"), &f->who, e);

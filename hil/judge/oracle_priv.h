@@ -82,6 +82,12 @@ struct told {
 	bool closed;    /* the server will not send it any more */
 };
 
+/* A request that a dying server may have decided without telling. */
+struct untold {
+	char reg[ORACLE_REQ]; /* "": there is none */
+	time_ns asked;
+};
+
 struct step_of_trail {
 	uint8_t state;
 	uint16_t row;
@@ -108,6 +114,10 @@ struct dev {
 	uint64_t quiet_sent; /* datagrams since IDLE or OFF was entered */
 
 	char req[ORACLE_REQ]; /* the last request */
+	char req_reg[ORACLE_REQ], req_resource[20];
+	time_ns req_t;
+	struct untold untold_login, untold_register;
+	bool untold_family; /* a login that was not told made one that has not been seen yet */
 	bool in_flight, reply_valid, reply_used;
 	int reply_code, reply_signed;
 
@@ -226,6 +236,17 @@ void commands_event(struct oracle *o, struct dev *d, const struct journal_event 
 void tokens_event(struct oracle *o, struct dev *d, const struct journal_event *ev);
 void tokens_settle(struct oracle *o, struct dev *d, time_ns now);
 struct family *tokens_family(struct dev *d, const char *fam);
+/* The family of a login that was never told is known from now on. */
+void tokens_adopt(struct oracle *o, struct dev *d, const char *fam);
+/* death.c */
+/* The server is gone, and said so. */
+void death_event(struct oracle *o);
+/* A login's 200 that no code.used explains: may the server have granted it as it died? */
+bool death_granted(struct oracle *o, struct dev *d, const struct journal_event *ev);
+/* A family that was never issued is revoked. */
+void death_revoked(struct dev *d);
+/* A code that was never issued: may it have been, as the server died? Then when, at least. */
+bool death_issued(struct dev *d, const struct journal_event *ev, time_ns *t);
 /* sms.c */
 /* What there is against modem or carrier for a device's missing SMS; BLAME_UNKNOWN, `*why`
  * NULL, where nothing is, or where a fault asked for it. */

@@ -136,6 +136,8 @@ static void on_queued(struct oracle *o, struct dev *d, const struct journal_even
 		oracle_find(o, INV_CARRIER, d, ev->t, BLAME_SERVER, "an SMS was queued for a number not on record");
 	if (!c)
 		return;
+	if (!c->issued && death_issued(d, ev, &c->issued_t))
+		c->issued = true;
 	/* an id that is repeated to the gateway is never a second SMS */
 	if (c->queued && strcmp(c->sms_id, id) == 0)
 		return;
@@ -149,6 +151,8 @@ static void on_used(struct oracle *o, struct dev *d, const struct journal_event 
 	struct code *c = find_code(o, d, journal_text(ev, JF_CODE_FP), false);
 	time_ns life = setting_ns(&o->settings, SETTING_CODE_TTL);
 
+	if (c && !c->issued && death_issued(d, ev, &c->issued_t))
+		c->issued = true;
 	if (!c || !c->issued) {
 		oracle_find(o, INV_CODE, d, ev->t, BLAME_SERVER, "a code was used that was never issued to this device");
 		return;

@@ -156,6 +156,7 @@ static void on_presented(struct oracle *o, struct dev *d, const struct journal_e
 	if (!s)
 		return;
 	s->presented = true;
+	tokens_adopt(o, d, journal_text(ev, JF_FAM));
 	snprintf(s->fam, sizeof(s->fam), "%s", journal_text(ev, JF_FAM));
 	snprintf(s->use, sizeof(s->use), "%s", journal_text(ev, JF_USE));
 	note_token(o, d, s, ev->t);

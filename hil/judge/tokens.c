@@ -76,11 +76,26 @@ static bool ends_family(const struct journal_event *ev)
 	return !journal_text(ev, JF_JTI)[0] || !strstr(journal_text(ev, JF_WHY), "rotat");
 }
 
+void tokens_adopt(struct oracle *o, struct dev *d, const char *fam)
+{
+	struct family *f;
+
+	if (!d->untold_family || !fam[0] || tokens_family(d, fam))
+		return;
+	f = new_family(o, d, fam);
+	if (!f)
+		return;
+	d->untold_family = false;
+	f->access_t = f->refresh_t = d->grant_t;
+}
+
 static void on_revoked(struct dev *d, const struct journal_event *ev)
 {
 	const char *fam = journal_text(ev, JF_FAM);
 	struct family *f = tokens_family(d, fam);
 
+	if (!f && ends_family(ev))
+		death_revoked(d);
 	if (!f || !ends_family(ev))
 		return;
 	f->live = false;
@@ -109,6 +124,10 @@ static void on_login(struct oracle *o, struct dev *d, const struct journal_event
 
 	if (repeat && d->grant_presented)
 		oracle_find(o, INV_CODE, d, ev->t, BLAME_SERVER, "a login repeated after its tokens were used");
+	if (!repeat && !d->credit && death_granted(o, d, ev))
+		return;
+	/* one that was told after all: nothing is left untold of its registration */
+	d->untold_login.reg[0] = '\0';
 	if (repeat || d->totp)
 		return;
 	d->grant_open = !d->credit;

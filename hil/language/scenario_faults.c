@@ -172,38 +172,47 @@ static void read_for(struct reader *r, const struct yaml_node *n, json_t *out)
 	json_decref(v);
 }
 
-/* `for` is an action's own where it has one: how long a blackhole lasts. */
-static bool owns_for(const struct vocab_action *a)
+/* `for` and `at` are an action's own where it has one: how long a blackhole lasts, the
+ * point of a crash. */
+static bool owns(const struct vocab_action *a, const char *key)
 {
 	char place[64];
 
-	return args_place(a, place, sizeof(place)) && vocab_find(place, "for");
+	return args_place(a, place, sizeof(place)) && vocab_find(place, key);
 }
 
-static void read_own_for(struct reader *r, const struct yaml_node *n, const struct vocab_action *a, json_t *args)
+static void read_own(struct reader *r, const struct yaml_node *n, const struct vocab_action *a, const char *key,
+		     json_t *args)
 {
+	const struct yaml_node *part = yaml_get(n, key);
 	char place[64];
 	json_t *v;
 
+	if (!part || !owns(a, key))
+		return;
 	args_place(a, place, sizeof(place));
-	v = read_key(r, n, place, "for");
+	v = read_key(r, part, place, key);
 	if (v)
-		read_put(r, args, vocab_find(place, "for")->plan, v);
+		read_put(r, args, vocab_find(place, key)->plan, v);
 }
 
 /* Keys that mean something only beside others. */
 static void check_keys(struct reader *r, const struct yaml_node *n, const struct vocab_action *a, json_t *f)
 {
 	static const char *const only_on[] = {"match", "nth", "each", "chance", "from", "until", "for"};
-	bool on = yaml_get(n, "on"), every = yaml_get(n, "every"), each = yaml_get(n, "each"), at = yaml_get(n, "at");
+	bool on = yaml_get(n, "on"), every = yaml_get(n, "every"), each = yaml_get(n, "each");
+	bool point = a->when & VOCAB_POINT, at = yaml_get(n, "at") && !point;
 	const struct yaml_node *times = yaml_get(n, "times"), *nth = yaml_get(n, "nth");
 
-	if (!on && !at && !every)
+	if (point && every)
+		diag_error(r->ds, r->src, yaml_get(n, "every")->at, NULL, "'%s' waits for its point, not for a time", a->name);
+	if (!on && !at && !every && !point)
 		diag_error(r->ds, r->src, n->at, NULL, "a fault needs 'on', 'at' or 'every'");
 	else if (on + at + every > 1)
 		diag_error(r->ds, r->src, n->at, NULL, "a fault has one of 'on', 'at' and 'every'");
 	for (size_t i = 0; i < sizeof(only_on) / sizeof(only_on[0]); i++)
-		if (!on && yaml_get(n, only_on[i]) && !(strcmp(only_on[i], "for") == 0 && owns_for(a)))
+		if (!on && yaml_get(n, only_on[i]) && !(point && strcmp(only_on[i], "match") != 0) &&
+		    !(strcmp(only_on[i], "for") == 0 && owns(a, "for")))
 			diag_error(r->ds, r->src, yaml_get(n, only_on[i])->at, NULL, "'%s' goes with 'on'", only_on[i]);
 	if (!on && a->actor == VOCAB_NETWORK && yaml_get(n, "after"))
 		diag_error(r->ds, r->src, yaml_get(n, "after")->at, NULL, "'after' goes with 'on'");
@@ -266,6 +275,8 @@ static void check_args(struct reader *r, const struct yaml_node *n, const struct
 
 static void check_who(struct reader *r, const struct yaml_node *n, const struct vocab_action *a, json_t *who)
 {
+	if (n && who && (a->when & VOCAB_POINT) && json_object_get(who, "modem"))
+		diag_error(r->ds, r->src, n->at, NULL, "'%s' befalls the server, not '%s'", a->name, n->text);
 	if (n && who && (a->actor & (VOCAB_DEVICE | VOCAB_OPERATOR | VOCAB_NETWORK)) && !who_is_devices(who))
 		diag_error(r->ds, r->src, n->at, NULL, "'%s' befalls devices, not '%s'", a->name, n->text);
 }
@@ -304,9 +315,9 @@ static void read_when(struct reader *r, const struct yaml_node *n, const struct 
 	json_t *from, *until;
 
 	check_keys(r, n, a, f);
-	if ((part = yaml_get(n, "at")))
+	if ((part = yaml_get(n, "at")) && !owns(a, "at"))
 		read_at(r, part, f);
-	if ((part = yaml_get(n, "for")) && !owns_for(a))
+	if ((part = yaml_get(n, "for")) && !owns(a, "for"))
 		read_for(r, part, f);
 	if ((part = yaml_get(n, "match")) && on)
 		read_put(r, f, "match", scenario_match(r, part, (enum journal_kind)journal_kind_by_name(on)));
@@ -331,14 +342,18 @@ static json_t *read_fault(struct reader *r, const struct yaml_node *n, size_t in
 	if (!a)
 		goto end;
 	read_when(r, n, a, f);
-	if ((part = yaml_get(n, "for")) && owns_for(a))
-		read_own_for(r, part, a, args);
+	read_own(r, n, a, "for", args);
+	read_own(r, n, a, "at", args);
 	on = json_string_value(json_object_get(f, "on"));
 	if (on)
 		check_event(r, what, a, (enum journal_kind)journal_kind_by_name(on));
-	else if (!(a->when & VOCAB_TIMED) && !yaml_get(n, "on"))
+	else if (!(a->when & (VOCAB_TIMED | VOCAB_POINT)) && !yaml_get(n, "on"))
 		diag_error(r->ds, r->src, what->at, NULL, "'%s' needs an event ('on')", a->name);
 	check_who(r, yaml_get(n, "who"), a, json_object_get(f, "who"));
+	if ((a->when & VOCAB_POINT) && !on && yaml_get(n, "who") && json_object_get(f, "who") &&
+	    who_is_devices(json_object_get(f, "who")))
+		diag_error(r->ds, r->src, yaml_get(n, "who")->at, "as in {on: server.decision, who: A, do: crash, …}",
+			   "a point belongs to no device: 'who: %s' goes with 'on'", yaml_get(n, "who")->text);
 	check_args(r, what, a, args);
 	default_args(r, a, args);
 	if ((part = yaml_get(n, "then")))

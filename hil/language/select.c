@@ -289,7 +289,7 @@ static const char *needs_our_server(json_t *plan)
 		const char *on = json_string_value(json_object_get(one, "on"));
 		const char *what = json_string_value(json_object_get(one, "do"));
 		const char *then = json_string_value(json_object_get(json_object_get(one, "then"), "do"));
-		static const char *const ours[] = {"kill", "stop", "start", "restart", "disable", "enable", "command", "cancel"};
+		static const char *const ours[] = {"kill", "crash", "stop", "start", "restart", "disable", "enable", "command", "cancel"};
 
 		if (acts_on_link(one) || acts_on_link(json_object_get(one, "then")))
 			return NETWORK_WHY;

@@ -66,6 +66,7 @@ enum {
 	VOCAB_REPLY = 1 << 2, /* on server.reply, server.decision, command.sent only */
 	VOCAB_WAITS = 1 << 3, /* leaves a device without its SMS for code_wait */
 	VOCAB_SENDER = 1 << 4, /* the sender modem's: on sms.submitted only */
+	VOCAB_POINT = 1 << 5, /* at a point of its own (its argument `at`), with or without `on` */
 };
 /* `do:` of a fault; its arguments are the keys of the place "do.<name>". */
 struct vocab_action {

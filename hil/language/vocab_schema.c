@@ -229,6 +229,16 @@ static json_t *value_schema(const struct vocab_key *k)
 	}
 }
 
+/* A key that two actions have may be either's. Takes `value`. */
+static void put_property(json_t *properties, const char *key, json_t *value)
+{
+	json_t *there = json_object_get(properties, key);
+
+	if (there && !json_equal(there, value))
+		value = json_pack("{s:[O, o]}", "anyOf", there, value);
+	json_object_set_new(properties, key, value);
+}
+
 /* Adds the keys of `place` to an object's schema. */
 static void add_keys(const char *place, json_t *properties, json_t *required, json_t **rest)
 {
@@ -246,7 +256,7 @@ static void add_keys(const char *place, json_t *properties, json_t *required, js
 			*rest = value;
 			continue;
 		}
-		json_object_set_new(properties, k->key, value);
+		put_property(properties, k->key, value);
 		if (k->required && required)
 			json_array_append_new(required, json_string(k->key));
 	}

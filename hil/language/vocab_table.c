@@ -2,6 +2,8 @@
 /* clang-format off */
 #include "hil/language/vocab.h"
 
+#include "core/crash.h"
+
 #define LENGTH(a)  (sizeof(a) / sizeof((a)[0]))
 #define STATES_DOC "A state by its name, NOT_PROVISIONED or NP."
 
@@ -43,6 +45,7 @@ const struct vocab_place vocab_places[] = {
 	{"do.no_final", "do: no_final", ""},
 	{"do.late_cmgs", "do: late_cmgs", ""},
 	{"do.reply", "do: reply", ""},
+	{"do.crash", "do: crash", ""},
 	{"do.restart", "do: restart", ""},
 	{"do.power_cycle", "do: power_cycle", ""},
 	{"do.blackhole", "do: blackhole", ""},
@@ -90,6 +93,7 @@ const struct vocab_action vocab_actions[] = {
 	{"drop_reply", VOCAB_SERVER, VOCAB_ON | VOCAB_REPLY, "The request is done, its answer never leaves."},
 	{"reply", VOCAB_SERVER, VOCAB_ON | VOCAB_REPLY, "Another answer instead, signed where one is due."},
 	{"kill", VOCAB_SERVER, VOCAB_ON | VOCAB_TIMED, "The server dies at once (kill -9)."},
+	{"crash", VOCAB_SERVER, VOCAB_ON | VOCAB_POINT, "The server dies at a named point inside its turn or its storage (`quicrig list --crash-points`)."},
 	{"stop", VOCAB_SERVER, VOCAB_ON | VOCAB_TIMED, "The server ends in good order."},
 	{"start", VOCAB_SERVER, VOCAB_TIMED, "The server starts again on the same database."},
 	{"restart", VOCAB_SERVER, VOCAB_ON | VOCAB_TIMED, "Killed, and started again."},
@@ -222,6 +226,7 @@ const struct vocab_key vocab_keys[] = {
 	{"do.late_cmgs", "by", VOCAB_DURATION, NULL, 1, 0, REQ, "by_ns", "How much later.", "by: 5s"},
 	{"do.reply", "code", VOCAB_CODE, NULL, 100, 999, REQ, "code", "The reply code instead.", "code: 503"},
 	{"do.reply", "message", VOCAB_TEXT, NULL, ANY, OPT, "message", "Its message.", "message: later"},
+	{"do.crash", "at", VOCAB_WORD, CRASH_WORDS, ANY, REQ, "at", "Where: the next time that it is passed; with `on`, behind the event, in the very turn that tells of it where the point is still to come. `nth`, `each` and `chance` count events, or without `on` passages.", "at: server.after_commit"},
 	{"do.restart", "after", VOCAB_DURATION, NULL, ANY, OPT, "after_ns", "How long it is down; 1s where not said.", "after: 2s"},
 	{"do.power_cycle", "off", VOCAB_DURATION, NULL, ANY, OPT, "off_ns", "How long without power; 1s where not said.", "off: 2s"},
 	{"do.blackhole step.blackhole", "for", VOCAB_DURATION, NULL, 1, 0, REQ, "length_ns", "How long.", "for: 2s"},

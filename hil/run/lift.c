@@ -152,7 +152,7 @@ static void keep_own(struct lift *l)
 /* Does the scenario itself take the server down? */
 static bool downs_planned(const struct lift *l)
 {
-	static const char *const words[] = {"server_kill", "server_stop", "server_restart", "kill", "stop", "restart"};
+	static const char *const words[] = {"server_kill", "server_stop", "server_restart", "kill", "crash", "stop", "restart"};
 	static const char *const lists[] = {"steps", "faults"};
 	json_t *part;
 	size_t i;

@@ -103,6 +103,20 @@ static json_int_t fired_times(json_t *fault)
 	return json_integer_value(json_object_get(fault, "fired"));
 }
 
+/* Does an actor hold it, for an event or a crash point? Else its time comes. */
+static bool is_armed(json_t *fault)
+{
+	return json_object_get(fault, "on") || strcmp(json_string_value(json_object_get(fault, "do")), "crash") == 0;
+}
+
+/* Where it is armed: enum plan_actor, -1 nowhere. */
+static int room_of_fault(json_t *fault)
+{
+	const char *on = json_string_value(json_object_get(fault, "on"));
+
+	return on ? room_of(on) : is_armed(fault) ? (int)PLAN_SERVER : -1;
+}
+
 /* May it fire (again)? */
 static bool may_fire(json_t *fault)
 {
@@ -122,13 +136,14 @@ static int arm_event(struct plan *p, const struct instant *at, json_t *fault, st
 	const char *what = json_string_value(json_object_get(fault, "do"));
 	json_t *spec, *who = json_object_get(fault, "who"), *v;
 	char full[256];
-	int where = room_of(on), rv;
+	int where = room_of_fault(fault), rv;
 
 	if (where < 0)
 		return err_set(e, ERR_UNSUPPORTED, "fault '%s': no fault can be armed on '%s'", name, on);
 	fault_full_name(p, name, full, sizeof(full));
-	spec = json_pack("{s:s, s:s, s:s, s:O?}", "name", full, "on", on, "do", armed_action(what), "args",
-			 json_object_get(fault, "args"));
+	spec = json_pack("{s:s, s:s*, s:O*, s:s, s:O?}", "name", full, "on", on, "at",
+			 strcmp(what, "crash") == 0 ? json_object_get(json_object_get(fault, "args"), "at") : NULL, "do",
+			 armed_action(what), "args", json_object_get(fault, "args"));
 	if (!spec)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
@@ -160,8 +175,7 @@ int plan_arm_server_again(struct plan *p, const struct instant *at, struct err *
 
 	json_array_foreach(json_object_get(p->json, "faults"), i, fault)
 	{
-		const char *on = json_string_value(json_object_get(fault, "on"));
-		int rv = on && room_of(on) == PLAN_SERVER && may_fire(fault) ? arm_event(p, at, fault, e) : 0;
+		int rv = room_of_fault(fault) == PLAN_SERVER && may_fire(fault) ? arm_event(p, at, fault, e) : 0;
 
 		if (rv)
 			return rv;
@@ -176,7 +190,7 @@ int plan_arm_faults(struct plan *p, const struct instant *at, struct err *e)
 
 	json_array_foreach(json_object_get(p->json, "faults"), i, fault)
 	{
-		int rv = json_object_get(fault, "on") ? arm_event(p, at, fault, e) : 0;
+		int rv = is_armed(fault) ? arm_event(p, at, fault, e) : 0;
 
 		if (rv)
 			return rv;
@@ -201,7 +215,7 @@ void plan_arm_timed(struct plan *p, const struct instant *at)
 				       .times = times ? json_integer_value(times) : INT64_MAX,
 				       .fault = fault};
 
-		if (json_object_get(fault, "on"))
+		if (is_armed(fault))
 			continue;
 		l.at = at->now + (time_ns)json_integer_value(when ? when : every);
 		plan_later_add(p, &l);
@@ -273,7 +287,7 @@ static bool kills(json_t *fault)
 {
 	const char *what = json_string_value(json_object_get(fault, "do"));
 
-	return strcmp(what, "kill") == 0 || strcmp(what, "restart") == 0;
+	return strcmp(what, "kill") == 0 || strcmp(what, "crash") == 0 || strcmp(what, "restart") == 0;
 }
 
 bool plan_server_doomed(const struct plan *p)
@@ -291,7 +305,7 @@ void plan_fault_fired(struct plan *p, const struct instant *at, const char *name
 	{
 		fault_full_name(p, json_string_value(json_object_get(fault, "name")), full, sizeof(full));
 		if (strcmp(full, name) == 0) {
-			if (!json_object_get(fault, "on"))
+			if (!is_armed(fault))
 				return; /* a timed one: followed when it was due */
 			fired(fault);
 			p->death_told = p->death_told || kills(fault) ||
@@ -314,7 +328,7 @@ void plan_server_died(struct plan *p, const struct instant *at)
 	/* the line that told of the fault died with it */
 	json_array_foreach(json_object_get(p->json, "faults"), i, fault)
 	{
-		if (!json_object_get(fault, "on") || !kills(fault) || !may_fire(fault))
+		if (!is_armed(fault) || !kills(fault) || !may_fire(fault))
 			continue;
 		fired(fault);
 		follow(p, at, fault, -1);

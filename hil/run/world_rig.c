@@ -30,6 +30,7 @@ struct vrig {
 	struct world_virtual *world;
 	struct journal *journal;
 	struct faults *faults;
+	struct faults *crashes; /* those with a crash point: every server asks the same set */
 	struct plan *plan;
 	struct fleet *fleet;
 	struct carrier *carrier;
@@ -73,7 +74,9 @@ static int send_sms(void *ctx, const struct server_sms *sms)
 	return rv;
 }
 
-static void free_server(struct vrig *r, const char *why)
+/* What ends in bad order leaves its disk as a power cut does: what was synced stands, the
+ * rest is kept, lost or torn as seed and moment have it. */
+static void free_server(struct vrig *r, const char *why, bool orderly)
 {
 	struct instant at = now_of(r, NO_ACTOR);
 
@@ -81,6 +84,8 @@ static void free_server(struct vrig *r, const char *why)
 		return;
 	server_free(r->server);
 	r->server = NULL;
+	if (!orderly)
+		storage_mem_power_fails(r->disk, plan_seed(r->plan), "server", at.now);
 	world_virtual_remove(r->world, r->server_id);
 	r->server_id = NO_ACTOR;
 	JOURNAL(r->journal, at.now, "server", NULL, NULL, NULL, J_SERVER_STATE, JS(STATE, "down"),
@@ -92,12 +97,13 @@ static int start_server(struct vrig *r, struct err *e);
 static void reap(void *ctx, const struct instant *at)
 {
 	struct vrig *r = ctx;
-	bool again = r->again;
+	bool again = r->again, orderly;
 
 	if (!r->dying)
 		return;
 	r->dying = r->again = false;
-	free_server(r, server_stopped(r->server) ? "stopped" : "killed");
+	orderly = server_stopped(r->server);
+	free_server(r, orderly ? "stopped" : "killed", orderly);
 	if (r->wanted) {
 		r->wanted = false;
 		plan_server_died(r->plan, at);
@@ -156,8 +162,11 @@ static void operate(struct vrig *r, const struct instant *at, json_t *request)
 	server_control(r->server, at, request, &reply);
 	answer = reply.data ? json_loadb(reply.data, reply.len, 0, NULL) : NULL;
 	error = json_string_value(json_object_get(answer, "error"));
-	/* an operator who is refused would let the scenario pass without what it is about */
-	if (!answer || error)
+	/* an operator who is refused would let the scenario pass without what it is about; one
+	 * whose server dies of it asks the next one */
+	if (r->dying && json_array_append(r->owed, request))
+		r->error = err_set(r->e, ERR_NOMEM, "out of memory");
+	else if (!r->dying && (!answer || error))
 		r->error = err_set(r->e, ERR_UNEXPECTED, "the server refused a control line: %s",
 				   error ? error : "no answer");
 	json_decref(answer);
@@ -178,10 +187,11 @@ static int start_server(struct vrig *r, struct err *e)
 				   .secret = world_virtual_secret(r->world, "server"),
 				   .journal = r->journal,
 				   .lab = true,
+				   .crashes = r->crashes,
 				   .seed = plan_seed(r->plan),
 				   .world = {send_sms, die, r}};
 	struct instant at = now_of(r, NO_ACTOR);
-	json_t *request;
+	json_t *request, *owed;
 	size_t i;
 
 	store_vfs_world(VFS_NAME, r->sqlite, at.unix_ms);
@@ -194,10 +204,12 @@ static int start_server(struct vrig *r, struct err *e)
 	r->wanted = true;
 	server_gateway(r->server, &at, true);
 	touch(r, r->server_id);
-	json_array_foreach(r->owed, i, request)
+	owed = r->owed;
+	r->owed = json_array();
+	json_array_foreach(owed, i, request)
 		operate(r, &at, request);
-	json_array_clear(r->owed);
-	return 0;
+	json_decref(owed);
+	return r->owed ? 0 : err_set(e, ERR_NOMEM, "out of memory");
 }
 
 /* ---- the carrier ---- */
@@ -269,7 +281,7 @@ static void rig_server(void *ctx, const struct instant *at, enum plan_server_do 
 	r->wanted = r->again = false;
 	if (what == PLAN_SERVER_KILL) {
 		r->dying = false;
-		free_server(r, "killed");
+		free_server(r, "killed", false);
 	} else if (r->server) {
 		server_stop(r->server, at);
 		touch(r, r->server_id);
@@ -293,7 +305,7 @@ static int rig_arm(void *ctx, enum plan_actor where, json_t *spec, struct err *e
 	struct vrig *r = ctx;
 
 	(void)where;
-	return faults_arm(r->faults, spec, e);
+	return faults_arm(json_object_get(spec, "at") ? r->crashes : r->faults, spec, e);
 }
 
 /* ---- the fleet ---- */
@@ -435,9 +447,10 @@ static int make_world(struct vrig *r, journal_sink *sink, void *ctx, struct err 
 		return e->code;
 	journal_set_scenario(r->journal, plan_id(r->plan));
 	r->faults = faults_new(plan_seed(r->plan));
+	r->crashes = faults_new(plan_seed(r->plan));
 	r->world = world_virtual_new(plan_seed(r->plan), LINK_DELAY, e);
 	r->sqlite = r->world ? world_virtual_secret(r->world, "sqlite") : NULL;
-	if (!r->faults || !r->sqlite)
+	if (!r->faults || !r->crashes || !r->sqlite)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	journal_set_hook(r->journal, fault_hook, r->faults);
 	journal_set_reader(r->journal, on_event, r);
@@ -531,6 +544,7 @@ static void fini(struct vrig *r)
 	links_free(&r->links);
 	journal_free(r->journal);
 	faults_free(r->faults);
+	faults_free(r->crashes);
 }
 
 static int run(struct vrig *r, struct err *e)

@@ -513,6 +513,57 @@ START_TEST(when_faults_fire)
 }
 END_TEST
 
+/* Ten turns, one a second: an event of UUID in the even ones, then both points are passed
+ * once; 'c' and 's' are where the fault fired at the first and the second of them. */
+static const char *crashes(const char *rest)
+{
+	static char out[11];
+	struct faults *fs = faults_new(1);
+	struct journal_event ev = {.kind = J_SERVER_DECISION, .dev = UUID, .n = 1, .v = {JS(RESOURCE, "login")}};
+	char spec[256];
+	struct err e = {0};
+	json_t *js;
+
+	snprintf(spec, sizeof(spec), "{\"name\":\"f\",\"do\":\"crash\"%s}", rest);
+	js = json_loads(spec, 0, NULL);
+	ck_assert_msg(js && faults_arm(fs, js, &e) == 0, "%s: %s", spec, e.text);
+	ck_assert_uint_eq(faults_count(fs), 1);
+	json_decref(js);
+	for (int i = 0; i < 10; i++) {
+		ev.t = (time_ns)(i + 1) * NS_PER_S;
+		ck_assert_ptr_null(fault_hook(fs, &ev)); /* it waits for its point, never for the event alone */
+		if (i % 2)
+			faults_foresee(fs, &ev);
+		out[i] = faults_at(fs, "server.after_commit", ev.t) ? 'c'
+			 : faults_at(fs, "storage.in_write", ev.t)  ? 's'
+								    : '.';
+	}
+	faults_free(fs);
+	return out;
+}
+
+START_TEST(where_crashes_fire)
+{
+	static const struct {
+		const char *spec, *want;
+	} rows[] = {
+		{",\"at\":\"server.after_commit\"", "c........."},
+		{",\"at\":\"storage.in_write\",\"nth\":3", "..s......."},
+		{",\"at\":\"server.after_reply\",\"each\":true", ".........."},
+		{",\"at\":\"server.after_commit\",\"each\":true,\"times\":2,\"from_ns\":4000000000", "...cc....."},
+		{",\"at\":\"storage.in_write\",\"each\":true,\"until_ns\":3000000000", "ss........"},
+		{",\"at\":\"storage.in_write\",\"on\":\"server.decision\"", ".s........"},
+		{",\"at\":\"storage.in_write\",\"on\":\"server.decision\",\"nth\":3", ".....s...."},
+		{",\"at\":\"server.after_commit\",\"on\":\"server.decision\",\"each\":true,\"match\":{\"resource\":\"login\"}",
+		 ".c.c.c.c.c"},
+		{",\"at\":\"server.after_commit\",\"on\":\"server.decision\",\"match\":{\"resource\":\"publishMeasure\"}", ".........."},
+		{",\"at\":\"server.after_commit\",\"on\":\"server.decision\",\"dev\":[\"x\"]", ".........."},
+	};
+
+	ck_assert_str_eq(crashes(rows[_i].spec), rows[_i].want);
+}
+END_TEST
+
 START_TEST(bad_faults)
 {
 	static const char *const bad[] = {
@@ -522,6 +573,9 @@ START_TEST(bad_faults)
 		ON ",\"match\":[]}", ON ",\"args\":1}", ON ",\"colour\":1}",
 		/* neither may count as "matches", nor as "never" */
 		ON ",\"match\":{\"code\":200.0}}", ON ",\"match\":{\"resource\":true}}",
+		"{\"name\":\"f\",\"at\":\"server.nowhere\",\"do\":\"crash\"}", "{\"name\":\"f\",\"at\":1,\"do\":\"crash\"}",
+		"{\"name\":\"f\",\"at\":\"server.after_sms\",\"do\":\"crash\",\"dev\":[\"x\"]}",
+		"{\"name\":\"f\",\"at\":\"server.after_sms\",\"do\":\"crash\",\"match\":{\"code\":1}}",
 		ON ",\"match\":{\"code\":null}}", ON ",\"dev\":[1]}", ON ",\"from_ns\":-1}",
 	};
 	struct faults *fs = faults_new(1);
@@ -674,6 +728,7 @@ int main(void)
 	tcase_add_test(t, bad_lines_are_refused);
 	tcase_add_test(t, a_journal_counts_and_fills_in);
 	tcase_add_test(t, when_faults_fire);
+	tcase_add_loop_test(t, where_crashes_fire, 0, 10);
 	tcase_add_test(t, bad_faults);
 	tcase_add_test(t, a_fault_with_a_long_name);
 	tcase_add_test(t, long_names_have_streams_of_their_own);

@@ -236,6 +236,15 @@ static const struct {
 	{"faults", "[{on: code.used, do: kill, then: {after: 2s, do: start}}, {at: 0s, do: restart}]",
 	 "[{\"name\": \"f1\", \"on\": \"code.used\", \"do\": \"kill\", \"args\": {}, \"then\": {\"after_ns\": 2000000000,"
 	 " \"do\": \"start\", \"args\": {}}}, {\"name\": \"f2\", \"at_ns\": 0, \"do\": \"restart\", \"args\": {\"after_ns\": 1000000000}}]"},
+	{"faults", "[{do: crash, at: server.after_commit, then: {after: 1s, do: start}}]",
+	 "[{\"name\": \"f1\", \"do\": \"crash\", \"args\": {\"at\": \"server.after_commit\"}, \"then\": {\"after_ns\": 1000000000,"
+	 " \"do\": \"start\", \"args\": {}}}]"},
+	{"faults", "[{on: server.decision, match: {resource: login}, who: A, nth: 2, do: crash, at: storage.in_write},"
+		   " {who: server, from: 5s, for: 2s, each: true, times: 3, do: crash, at: storage.after_sync}]",
+	 "[{\"name\": \"f1\", \"on\": \"server.decision\", \"match\": {\"resource\": \"login\"}, \"who\": {\"group\": \"A\"}, \"nth\": 2,"
+	 " \"do\": \"crash\", \"args\": {\"at\": \"storage.in_write\"}}, {\"name\": \"f2\", \"who\": {\"server\": true},"
+	 " \"from_ns\": 5000000000, \"until_ns\": 7000000000, \"each\": true, \"times\": 3, \"do\": \"crash\","
+	 " \"args\": {\"at\": \"storage.after_sync\"}}]"},
 	{"faults", "[{at: 5s, do: command, command: {name: PAUSE, seconds: 60}, who: A}, {on: sms.submitted, do: cms_error, code: 38}]",
 	 "[{\"name\": \"f1\", \"at_ns\": 5000000000, \"do\": \"command\", \"args\": {\"command\": {\"name\": \"PAUSE\", \"seconds\": 60}},"
 	 " \"who\": {\"group\": \"A\"}}, {\"name\": \"f2\", \"on\": \"sms.submitted\", \"do\": \"cms_error\", \"args\": {\"code\": 38}}]"},

@@ -64,8 +64,12 @@ static bool busy(void *ctx)
 
 static int arm(void *ctx, enum plan_actor where, json_t *spec, struct err *e)
 {
+	const char *on = json_string_value(json_object_get(spec, "on")), *point = json_string_value(json_object_get(spec, "at"));
+	char word[80];
+
 	(void)e;
-	say(ctx, json_string_value(json_object_get(spec, "on")), (unsigned)where);
+	snprintf(word, sizeof(word), "%s%s%s", on ? on : "", on && point ? "/" : "", point ? point : "");
+	say(ctx, word, (unsigned)where);
 	return 0;
 }
 
@@ -281,6 +285,32 @@ START_TEST(faults_go_to_their_rooms_and_are_followed)
 }
 END_TEST
 
+/* A crash waits in the server for its point, with or without an event. */
+START_TEST(crashes_are_the_servers)
+{
+	struct world w;
+	struct instant t = at_s(1);
+	struct err e = {0};
+
+	open_plan(&w, "\"groups\":[{\"name\":\"A\",\"count\":1}],\"faults\":["
+		      "{\"name\":\"f1\",\"do\":\"crash\",\"args\":{\"at\":\"server.after_commit\"},"
+		      "\"then\":{\"after_ns\":2000000000,\"do\":\"start\"}},"
+		      "{\"name\":\"f2\",\"on\":\"code.used\",\"do\":\"crash\",\"args\":{\"at\":\"storage.in_write\"}}]");
+	ck_assert_str_eq(w.log.text, "server.after_commit1 code.used/storage.in_write1 ");
+	tick(&w, 0);
+	w.log.text[0] = '\0';
+	plan_fault_fired(w.plan, &t, "s/n:f1", NULL);
+	ck_assert(plan_server_doomed(w.plan));
+	plan_server_died(w.plan, &t);
+	tick(&w, 3);
+	ck_assert_str_eq(w.log.text, "start0 ");
+	w.log.text[0] = '\0';
+	ck_assert_int_eq(plan_arm_server_again(w.plan, &t, &e), 0);
+	ck_assert_str_eq(w.log.text, "code.used/storage.in_write1 ");
+	close_plan(&w);
+}
+END_TEST
+
 /* A new server process knows of no fault; what is spent stays spent. */
 /* Told in the journal as those at an event are, and followed: once a time. */
 START_TEST(timed_faults_fire_and_are_followed)
@@ -492,6 +522,7 @@ int main(void)
 	tcase_add_test(t, steps_walk_and_wait);
 	tcase_add_test(t, a_wait_that_times_out_fails);
 	tcase_add_test(t, faults_go_to_their_rooms_and_are_followed);
+	tcase_add_test(t, crashes_are_the_servers);
 	tcase_add_test(t, timed_faults_fire_and_are_followed);
 	tcase_add_test(t, server_faults_outlive_the_server);
 	tcase_add_test(t, a_death_that_nobody_told_of_is_followed);

@@ -28,6 +28,8 @@ static const char *const rows[] = {
 	     "      - {at: 1500ms, do: restart, after: 2s}\n"
 	     "      - {every: 3s, times: 2, who: \"A:40%\", do: power_cycle}\n"
 	     "      - {on: tokens.written, who: A, do: power_cut, then: {after: 5s, do: power_on}}\n"
+	     "      - {do: crash, at: server.after_commit, then: {after: 1s, do: start}}\n"
+	     "      - {on: code.issued, who: A, do: crash, at: storage.in_write}\n"
 	     "      - {at: 2s, who: A, do: command, command: {name: PAUSE, seconds: 5}}\n"
 	     "    steps:\n"
 	     "      - {wait: PROVISIONED}\n      - {wait: IDLE, within: 10s, any: true, who: \"A[1]\"}\n"

@@ -1,0 +1,101 @@
+/* What a server took with it when it died between a commit and its journal's line of it
+ * (contracts.md, Effects and crash points). Of each device that waited for an answer then,
+ * the one request may have been decided, and nobody was told: what the next server says of
+ * that registration is held against both. Nothing else is forgiven. */
+#include "hil/judge/oracle_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool told(const struct dev *d)
+{
+	for (unsigned i = 0; i < ORACLE_SLOTS; i++)
+		if (strcmp(d->slots[i].req, d->req) == 0)
+			return d->slots[i].has_decision || d->slots[i].has_reply;
+	return false;
+}
+
+void death_event(struct oracle *o)
+{
+	struct dev *d, *next;
+
+	HASH_ITER(hh, o->devs, d, next) {
+		struct untold *u;
+
+		if (!d->in_flight || !d->req[0] || !d->req_reg[0] || told(d))
+			continue;
+		u = strcmp(d->req_resource, "login") == 0	       ? &d->untold_login
+		    : strcmp(d->req_resource, "registerDevice") == 0 ? &d->untold_register
+								       : NULL;
+		if (!u)
+			continue;
+		snprintf(u->reg, sizeof(u->reg), "%s", d->req_reg);
+		u->asked = d->req_t;
+	}
+}
+
+static bool is_of(const struct untold *u, const char *reg)
+{
+	return u->reg[0] && reg && strcmp(u->reg, reg) == 0;
+}
+
+/* The one that it sent, alive and not yet spent when it asked; NULL: there is none. */
+static struct code *code_that_was_sent(const struct oracle *o, const struct dev *d)
+{
+	time_ns life = setting_ns(&o->settings, SETTING_CODE_TTL);
+
+	for (unsigned i = d->codes_n; i; i--) {
+		struct code *c = d->codes[i - 1];
+
+		if (c->issued && !c->used && !c->dead && (c->sent || !d->sent_code) &&
+		    d->untold_login.asked <= time_add(c->issued_t, life))
+			return c;
+	}
+	return NULL;
+}
+
+bool death_granted(struct oracle *o, struct dev *d, const struct journal_event *ev)
+{
+	time_ns end = o->restarted ? time_add(o->restart_t, setting_ns(&o->settings, SETTING_LOGIN_GRACE)) : 0;
+	struct code *c;
+
+	if (!is_of(&d->untold_login, ev->reg) || ev->t > end)
+		return false;
+	c = code_that_was_sent(o, d);
+	if (!c && !d->totp)
+		return false;
+	if (c)
+		c->used = true;
+	d->granted = true;
+	d->grant_open = d->grant_presented = false;
+	d->grant_t = d->untold_login.asked;
+	snprintf(d->grant_reg, sizeof(d->grant_reg), "%s", ev->reg);
+	sms_granted(d);
+	/* its family replaced the one before it, and will be known when it is shown */
+	for (unsigned i = 0; i < d->fams_n; i++)
+		d->fams[i].live = false;
+	d->untold_family = true;
+	d->untold_login.reg[0] = '\0';
+	return true;
+}
+
+void death_revoked(struct dev *d)
+{
+	if (!d->untold_family && !d->untold_login.reg[0])
+		return;
+	/* a family that nobody told of ends: the one before it had ended with its login */
+	for (unsigned i = 0; i < d->fams_n; i++)
+		d->fams[i].live = false;
+	d->untold_family = false;
+	d->untold_login.reg[0] = '\0';
+}
+
+bool death_issued(struct dev *d, const struct journal_event *ev, time_ns *t)
+{
+	if (!is_of(&d->untold_register, ev->reg))
+		return false;
+	*t = d->untold_register.asked;
+	/* a registration has one code, ever */
+	d->untold_register.reg[0] = '\0';
+	return true;
+}

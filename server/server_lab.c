@@ -1,0 +1,130 @@
+/* What a lab does to a server from within: armed faults, crash points, a disk that fails. */
+#include "server/server_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- dying ---- */
+
+void server_die(struct server *s, const char *where)
+{
+	s->dead = true;
+	s->cfg.world.die(s->cfg.world.ctx, where);
+}
+
+bool server_reach(struct server *s, enum crash_point p)
+{
+	const struct fault *f;
+
+	if (s->dead || !s->open)
+		return s->dead;
+	if (s->crash_at == (int)p) {
+		s->crash_at = -1;
+		server_die(s, crash_name(p));
+		return true;
+	}
+	f = s->crashes ? faults_at(s->crashes, crash_name(p), s->at.now) : NULL;
+	if (!f)
+		return false;
+	JOURNAL(s->journal, s->at.now, "server", NULL, NULL, NULL, J_FAULT_FIRED, JS(NAME, fault_name(f)),
+		JS(WHY, crash_name(p)));
+	server_die(s, crash_name(p));
+	return true;
+}
+
+static bool at_point(void *ctx, enum crash_point p)
+{
+	return server_reach(ctx, p);
+}
+
+static bool crashes_armed(const struct server *s)
+{
+	return s->crashes && faults_count(s->crashes);
+}
+
+static bool point_armed(void *ctx)
+{
+	const struct server *s = ctx;
+
+	return s->open && !s->dead && (s->crash_at >= 0 || crashes_armed(s));
+}
+
+int server_lab_open(struct server *s, struct err *e)
+{
+	struct store_disk_watch watch = {point_armed, at_point, s};
+
+	if (!s->cfg.lab)
+		return 0;
+	s->crashes = s->cfg.crashes;
+	s->disk = store_disk_new(s->cfg.vfs, &watch);
+	if (!s->disk)
+		return err_set(e, ERR_NOMEM, "server: no disk for a lab");
+	return 0;
+}
+
+void server_lab_close(struct server *s)
+{
+	store_disk_free(s->disk);
+	faults_free(s->own_crashes);
+}
+
+int server_arm_crash(struct server *s, json_t *spec, struct err *e)
+{
+	if (!s->crashes)
+		s->crashes = s->own_crashes = faults_new(s->cfg.seed);
+	if (!s->crashes)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	return faults_arm(s->crashes, spec, e);
+}
+
+void server_foresee(struct server *s)
+{
+	struct effect_event *ev;
+
+	if (!crashes_armed(s))
+		return;
+	TAILQ_FOREACH(ev, &s->fx.events, next)
+		faults_foresee(s->crashes, &ev->ev);
+}
+
+void server_foresee_reply(struct server *s, const struct reply *r)
+{
+	struct journal_event ev = {.t = s->at.now,
+				   .kind = J_SERVER_REPLY,
+				   .actor = "server",
+				   .dev = r->uuid[0] ? r->uuid : NULL,
+				   .n = 3,
+				   .v = {JS(RESOURCE, r->resource == MSG_OTHER ? "other" : msg_resource_name(r->resource)),
+					 JI(CODE, r->code), JS(WHY, r->why)}};
+
+	if (crashes_armed(s))
+		faults_foresee(s->crashes, &ev);
+}
+
+/* ---- faults ---- */
+
+bool server_act(struct server *s, const struct fault *f, struct reply *r)
+{
+	json_t *code, *message;
+
+	if (!f)
+		return false;
+	if (fault_is(f, "kill") || fault_is(f, "restart"))
+		return true;
+	if (fault_is(f, "stop"))
+		s->stopping = true;
+	if (!r)
+		return false;
+	if (fault_is(f, "drop_reply"))
+		r->drop = true;
+	code = json_object_get(fault_args(f), "code");
+	message = json_object_get(fault_args(f), "message");
+	if (fault_is(f, "reply") && json_is_integer(code)) {
+		reply_refuse(r, (int)json_integer_value(code), "fault",
+			     json_is_string(message) ? json_string_value(message) : NULL, -1);
+		/* a register that still waits for its SMS is answered in its own time */
+		r->forced = r->item != NULL;
+		r->sign = r->nonce[0] && reply_needs_signature(r->resource, r->code);
+	}
+	return false;
+}
