@@ -31,7 +31,8 @@ static const char help[] =
 	"  --rig loopback    a live soak: real clocks, sockets, processes, emulated modems\n"
 	"  --seed SEED       the first; the others follow from it (default: by the clock)\n"
 	"  -j, --jobs N      seeds at once (default 2)\n"
-	"  --wall TIME       limit of real time for the whole; what was done is reported\n"
+	"  --wall TIME       limit of real time for the whole, canary, regressions and shrinking\n"
+	"                    with it; what was done is reported\n"
 	"  --shrink TIME     real time to make each new failure small (default 1m; 0s: do not)\n"
 	"  --canary N        seeds in which the planted bug must be found (default 40; 0: none)\n"
 	"  --out DIR         where soaks are kept (default: out)\n"
@@ -44,6 +45,7 @@ static const char help[] =
 #define CANARY_SEED    0xca9a41
 #define CANARY_DEVICES 12
 #define CANARY_LENGTH  (3600 * NS_PER_S)
+#define WALL_LEFT_S    0.1 /* for the rest, which says that it was cut short */
 
 struct choice {
 	struct soak_options o;
@@ -193,6 +195,7 @@ static int canary_with(struct choice *c, struct prove *p)
 				 .devices = CANARY_DEVICES,
 				 .length = CANARY_LENGTH,
 				 .jobs = c->o.jobs,
+				 .wall_s = c->o.wall_s,
 				 .out = c->o.out,
 				 .program = PROVE_PROGRAM};
 	struct err e = {0};
@@ -207,6 +210,10 @@ static int canary_with(struct choice *c, struct prove *p)
 		rv = soak_canary(&o, &after, &signal_number, &e);
 	if (signal_number)
 		return signal_number == SIGTERM ? EXIT_TERMINATED : EXIT_INTERRUPTED;
+	if (rv == ERR_CLOSED) {
+		fputs("cut short: over its wall-clock limit while it looked for the canary\n", stderr);
+		return EXIT_INCONCLUSIVE;
+	}
 	if (rv) {
 		fprintf(stderr, "quicrig soak: error: canary: %s (--canary 0 goes without)\n",
 			err_format(&e, text, sizeof(text)));
@@ -229,12 +236,20 @@ static int canary_with(struct choice *c, struct prove *p)
 static int canary(struct choice *c)
 {
 	struct prove p = {0};
+	struct timespec before, after;
+	double took;
 	int code;
 
 	if (!c->canary)
 		return -1;
+	clock_gettime(CLOCK_MONOTONIC, &before);
 	code = canary_with(c, &p);
+	clock_gettime(CLOCK_MONOTONIC, &after);
 	prove_fini(&p);
+	/* --wall is of the whole */
+	took = (double)(after.tv_sec - before.tv_sec) + (double)(after.tv_nsec - before.tv_nsec) / 1e9;
+	if (c->o.wall_s > 0)
+		c->o.wall_s = c->o.wall_s > took + WALL_LEFT_S ? c->o.wall_s - took : WALL_LEFT_S;
 	return code;
 }
 

@@ -11,8 +11,11 @@
 #include "core/rng.h"
 #include "hil/judge/verdict.h"
 #include "hil/language/scenario.h"
+#include "hil/language/select.h"
 #include "hil/run/rss.h"
 #include "hil/run/soak_scenario.h"
+
+#define LEFT_MIN_S 0.001 /* what is over is over at once */
 
 uint64_t soak_seed(uint64_t first, unsigned i)
 {
@@ -59,44 +62,64 @@ json_t *soak_plan(const struct soak_options *o, uint64_t seed, char **text, stru
 
 /* ---- findings ---- */
 
+static uint64_t seed_of(json_t *plan)
+{
+	const char *seed = json_string_value(json_object_get(plan, "seed"));
+
+	return seed ? strtoull(seed, NULL, 0) : 0;
+}
+
 static struct soak_finding *find(struct soak *s, const char *id)
 {
 	for (unsigned i = 0; i < s->findings_n; i++)
-		if (strcmp(s->findings[i].signature.id, id) == 0 && s->findings[i].status != SOAK_FIXED)
-			return &s->findings[i];
+		if (strcmp(s->findings[i]->signature.id, id) == 0 && s->findings[i]->status != SOAK_FIXED)
+			return s->findings[i];
 	return NULL;
 }
 
+/* NULL: one too many, or no memory; that is counted, and never green. */
 static struct soak_finding *add(struct soak *s, enum soak_status status, const struct signature *sig)
 {
-	struct soak_finding *f;
+	struct soak_finding *f = NULL, **more = s->findings;
 
-	if (s->findings_n == SOAK_FINDINGS_MAX) {
+	if (s->findings_n == s->findings_cap)
+		more = realloc(more, (2 * s->findings_cap + 8) * sizeof(*more));
+	if (more && s->findings_n == s->findings_cap) {
+		s->findings = more;
+		s->findings_cap = 2 * s->findings_cap + 8;
+	}
+	if (more && (status != SOAK_NEW || s->fresh < SOAK_NEW_MAX))
+		f = calloc(1, sizeof(*f));
+	if (!f) {
 		s->findings_more++;
 		return NULL;
 	}
-	f = &s->findings[s->findings_n++];
+	s->fresh += status == SOAK_NEW;
+	s->findings[s->findings_n++] = f;
 	f->status = status;
 	f->signature = *sig;
 	return f;
 }
 
-/* `folder`: where the rig left it, NULL: nowhere yet. */
-static void found(struct soak *s, const struct signature *sig, enum verdict verdict, uint64_t seed,
-		  const char *folder)
+/* Where the rig left a folder it is that one's. NULL: there was no room to tell of it. */
+static struct soak_finding *found(struct soak *s, const struct signature *sig, enum verdict verdict, json_t *plan,
+				  const struct soak_seen *seen)
 {
 	struct soak_finding *f = find(s, sig->id);
 
 	if (!f)
 		f = add(s, SOAK_NEW, sig);
-	if (!f)
-		return;
-	if (!f->times++) {
-		f->first_seed = seed;
-		f->verdict = verdict;
-		if (folder)
-			snprintf(f->folder, sizeof(f->folder), "%s", folder);
+	if (!f || f->times++)
+		return f;
+	f->first_seed = seed_of(plan);
+	f->verdict = verdict;
+	f->events = seen->events;
+	snprintf(f->hash, sizeof(f->hash), "%s", seen->hash);
+	if (seen->result->folder) {
+		snprintf(f->folder, sizeof(f->folder), "%s", seen->result->folder);
+		f->replays = true;
 	}
+	return f;
 }
 
 /* ---- regressions: run first, so that what they know is known ---- */
@@ -111,7 +134,12 @@ static struct trial *next_regression(void *ctx)
 	struct regressions *r = ctx;
 	const struct soak_options *o = r->soak->o;
 	struct trial *t;
+	char why[300];
 
+	while (r->next < o->regressions_n &&
+	       (json_object_get(o->regressions[r->next], "skip") ||
+		!rig_serves("virtual", NULL, o->regressions[r->next], why, sizeof(why))))
+		r->next++;
 	if (r->next == o->regressions_n)
 		return NULL;
 	t = trial_new(o->regressions[r->next]);
@@ -138,8 +166,12 @@ void soak_regression(struct soak *s, json_t *plan, const struct scenario_result 
 		return;
 	f->regression = plan;
 	f->verdict = result->verdict;
-	if (result->folder)
+	if (f->status == SOAK_KNOWN && signature_set_add(&s->known, result))
+		snprintf(s->error, sizeof(s->error), "out of memory");
+	if (result->folder) {
 		snprintf(f->folder, sizeof(f->folder), "%s", result->folder);
+		f->replays = true;
+	}
 }
 
 static void regression_done(void *ctx, struct trials *ts, struct trial *t)
@@ -163,15 +195,23 @@ struct seeds {
 	bool broken; /* no more can be made */
 };
 
+/* Its journal, or only what makes it again? */
+static bool wants_journal(const struct soak *s, const struct soak_finding *f)
+{
+	uint64_t max = s->o->record_max ? s->o->record_max : SOAK_RECORD_MAX;
+
+	return f->events <= max && strcmp(f->signature.id, SOAK_MEMORY_ID) != 0;
+}
+
 /* Once more, to be kept: the same seed gives the same journal. */
 static struct trial *next_recording(struct soak *s, struct seeds *q)
 {
 	for (unsigned i = 0; i < s->findings_n; i++) {
-		struct soak_finding *f = &s->findings[i];
+		struct soak_finding *f = s->findings[i];
 		json_t *plan;
 		struct trial *t;
 
-		if (f->status != SOAK_NEW || f->recorded)
+		if (f->status != SOAK_NEW || f->recorded || !wants_journal(s, f))
 			continue;
 		f->recorded = true;
 		plan = soak_plan(s->o, f->first_seed, NULL, q->e);
@@ -184,6 +224,30 @@ static struct trial *next_recording(struct soak *s, struct seeds *q)
 		return t;
 	}
 	return NULL;
+}
+
+/* What was not recorded has at least its scenario, and why. */
+static void keep_scenarios(struct soak *s)
+{
+	for (unsigned i = 0; i < s->findings_n; i++) {
+		struct soak_finding *f = s->findings[i];
+		struct err e = {0};
+		char *text = NULL;
+		json_t *plan;
+
+		if (f->status != SOAK_NEW || f->folder[0])
+			continue;
+		plan = soak_plan(s->o, f->first_seed, &text, &e);
+		if (plan)
+			soak_record(s, f, text, plan, NULL);
+		if (wants_journal(s, f))
+			snprintf(f->note, sizeof(f->note), "there was no time to record it");
+		else if (strcmp(f->signature.id, SOAK_MEMORY_ID) != 0)
+			snprintf(f->note, sizeof(f->note), "its journal is too long to be kept (%.1f M events)",
+				 (double)f->events / 1e6);
+		json_decref(plan);
+		free(text);
+	}
 }
 
 static struct trial *next_seed(void *ctx)
@@ -201,24 +265,17 @@ static struct trial *next_seed(void *ctx)
 	if (t)
 		s->begun++;
 	else
-		q->broken = true;
+		q->broken = err_set(q->e, ERR_NOMEM, "out of memory") != 0;
 	return t;
 }
 
-static uint64_t seed_of(json_t *plan)
-{
-	const char *seed = json_string_value(json_object_get(plan, "seed"));
-
-	return seed ? strtoull(seed, NULL, 0) : 0;
-}
-
-static void judge_memory(struct soak *s, json_t *plan, const struct rss_track *rss)
+static void judge_memory(struct soak *s, json_t *plan, const struct soak_seen *seen)
 {
 	struct signature sig = {
-		.id = "memory",
+		.id = SOAK_MEMORY_ID,
 		.text = "memory: the server's process grows while its fleet lives the same life"};
 	int64_t growth;
-	enum rss_verdict v = rss_judge(rss, &growth);
+	enum rss_verdict v = rss_judge(seen->rss, &growth);
 
 	if (v == RSS_TOO_SHORT)
 		return;
@@ -227,17 +284,18 @@ static void judge_memory(struct soak *s, json_t *plan, const struct rss_track *r
 		s->memory_worst_kib = growth;
 	if (v == RSS_GROWS) {
 		s->memory_grew++;
-		found(s, &sig, VERDICT_FAIL, seed_of(plan), NULL);
+		found(s, &sig, VERDICT_FAIL, plan, seen);
 	}
 }
 
-void soak_seed_result(struct soak *s, json_t *plan, const struct scenario_result *result,
-		      const struct rss_track *rss)
+void soak_seed_result(struct soak *s, json_t *plan, const struct soak_seen *seen)
 {
+	const struct scenario_result *result = seen->result;
+	struct soak_finding *f;
 	struct signature sig;
 
 	s->ended++;
-	judge_memory(s, plan, rss);
+	judge_memory(s, plan, seen);
 	if (result->verdict == VERDICT_PASS) {
 		s->passed++;
 		return;
@@ -245,7 +303,13 @@ void soak_seed_result(struct soak *s, json_t *plan, const struct scenario_result
 	s->failed += result->verdict != VERDICT_INCONCLUSIVE;
 	s->inconclusive += result->verdict == VERDICT_INCONCLUSIVE;
 	signature_of(result, &sig);
-	found(s, &sig, result->verdict, seed_of(plan), result->folder);
+	f = found(s, &sig, result->verdict, plan, seen);
+	if (!f || f->status != SOAK_KNOWN)
+		return;
+	/* a failure that is known may not hide another one of the same seed */
+	signature_beyond(result, &s->known, &sig);
+	if (sig.id[0])
+		found(s, &sig, result->verdict, plan, seen);
 }
 
 static void recorded(struct soak *s, struct trial *t)
@@ -255,10 +319,12 @@ static void recorded(struct soak *s, struct trial *t)
 	char *text = NULL;
 
 	json_decref(soak_plan(s->o, f->first_seed, &text, &e));
-	if (strcmp(f->signature.id, "memory") != 0 && !signature_in(t->result, f->signature.id))
+	if (!signature_in(t->result, f->signature.id))
 		snprintf(f->note, sizeof(f->note), "the same seed did not fail alike a second time");
+	else if (strcmp(t->hash, f->hash) != 0)
+		snprintf(f->note, sizeof(f->note), "the same seed gave another journal a second time");
 	if (text)
-		soak_record(s, f, text, t);
+		soak_record(s, f, text, t->plan, t);
 	free(text);
 }
 
@@ -274,7 +340,8 @@ static void seed_done(void *ctx, struct trials *ts, struct trial *t)
 		goto out;
 	}
 	s->events += t->events;
-	soak_seed_result(s, t->plan, t->result, &t->rss);
+	soak_seed_result(s, t->plan,
+			 &(struct soak_seen){.result = t->result, .rss = &t->rss, .events = t->events, .hash = t->hash});
 out:
 	trial_free(t);
 	soak_progress(s, false);
@@ -283,6 +350,13 @@ out:
 static void on_tick(void *ctx)
 {
 	soak_progress(*(struct soak **)ctx, false);
+}
+
+double soak_left(const struct soak *s)
+{
+	double left = s->o->wall_s - soak_seconds(s);
+
+	return s->o->wall_s <= 0 ? 0 : left > LEFT_MIN_S ? left : LEFT_MIN_S;
 }
 
 static int work(struct soak *s, struct err *e)
@@ -295,7 +369,7 @@ static int work(struct soak *s, struct err *e)
 				    .done = regression_done,
 				    .tick = on_tick,
 				    .ctx = &r,
-				    .wall_s = s->o->wall_s};
+				    .wall_s = soak_left(s)};
 	int rv = s->o->live	       ? soak_live(s, e)
 		 : s->o->regressions_n ? trials_run(&to, &s->signal_number, e)
 				       : 0;
@@ -305,10 +379,13 @@ static int work(struct soak *s, struct err *e)
 	to.next = next_seed;
 	to.done = seed_done;
 	to.ctx = &q;
-	return trials_run(&to, &s->signal_number, e);
+	to.wall_s = soak_left(s);
+	rv = trials_run(&to, &s->signal_number, e);
+	keep_scenarios(s);
+	return rv ? rv : q.broken ? e->code : 0;
 }
 
-static int exit_of(const struct soak *s)
+int soak_exit(const struct soak *s)
 {
 	int code = s->passed || s->regressions_run ? EXIT_PASSED : EXIT_NOTHING;
 
@@ -316,8 +393,10 @@ static int exit_of(const struct soak *s)
 		return EXIT_ENVIRONMENT;
 	if (s->signal_number)
 		return s->signal_number == SIGTERM ? EXIT_TERMINATED : EXIT_INTERRUPTED;
+	if (s->findings_more)
+		code = EXIT_FAILED;
 	for (unsigned i = 0; i < s->findings_n; i++) {
-		const struct soak_finding *f = &s->findings[i];
+		const struct soak_finding *f = s->findings[i];
 
 		if (f->status == SOAK_KNOWN)
 			continue;
@@ -328,6 +407,15 @@ static int exit_of(const struct soak *s)
 	if (s->cut || s->ended < s->o->seeds)
 		code = verdict_exit_merge(code, EXIT_INCONCLUSIVE);
 	return code;
+}
+
+void soak_free(struct soak *s)
+{
+	for (unsigned i = 0; i < s->findings_n; i++)
+		free(s->findings[i]);
+	free(s->findings);
+	signature_set_fini(&s->known);
+	free(s);
 }
 
 int soak_run(const struct soak_options *o)
@@ -342,7 +430,7 @@ int soak_run(const struct soak_options *o)
 	s->o = o;
 	if (soak_open(s, &e)) {
 		fprintf(stderr, "quicrig soak: error: %s\n", err_format(&e, text, sizeof(text)));
-		free(s);
+		soak_free(s);
 		return EXIT_ENVIRONMENT;
 	}
 	rv = work(s, &e);
@@ -354,13 +442,13 @@ int soak_run(const struct soak_options *o)
 		soak_shrink(s);
 	e = (struct err){0};
 	rv = soak_report(s, &e);
-	code = exit_of(s);
+	code = soak_exit(s);
 	if (rv) {
 		fprintf(stderr, "quicrig soak: error: the report is not whole: %s\n",
 			err_format(&e, text, sizeof(text)));
 		code = verdict_exit_merge(code, EXIT_ENVIRONMENT);
 	}
-	free(s);
+	soak_free(s);
 	return code;
 }
 

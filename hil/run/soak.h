@@ -11,13 +11,17 @@
 #include "core/err.h"
 #include "core/time.h"
 
+/* A kept journal stands in memory until it is written: some 400 bytes an event. */
+#define SOAK_RECORD_MAX 4000000
+
 struct soak_options {
 	uint64_t seed; /* the first; the others follow from it */
 	unsigned seeds, devices;
 	time_ns length; /* of each, by the virtual clock */
 	bool live;	/* on the loopback rig, by real clocks: nothing is recorded twice or shrunk */
 	unsigned jobs;	/* 0: the rig's own number */
-	double wall_s;	/* of the whole; 0: none */
+	double wall_s;	/* of the whole, with regressions and shrinking; 0: none */
+	uint64_t record_max; /* events of a journal that is kept; 0: SOAK_RECORD_MAX */
 	const char *out;
 	const char *program; /* NULL: quicrig-virtual; for tests and the canary */
 	const char *plant;   /* a planted bug's name for `program`; NULL: none */
@@ -37,7 +41,7 @@ int soak_run(const struct soak_options *o);
 
 /* The canary: does a soak like this one find a planted bug (`o->plant`, in `o->program`)
  * within `o->seeds` seeds? `*found_after` is how many it took (0: it did not). 0, ERR_CLOSED
- * (interrupted, `*signal_number` says by what) or another ERR_*. */
+ * (`*signal_number` says by what; 0: over `o->wall_s`) or another ERR_*. */
 int soak_canary(const struct soak_options *o, unsigned *found_after, int *signal_number, struct err *e);
 
 /* The i-th seed of a soak. */

@@ -20,7 +20,7 @@ static void judged(void *ctx, json_t *plan, const struct scenario_result *result
 			soak_regression(s, plan, result);
 			return;
 		}
-	soak_seed_result(s, plan, result, rss);
+	soak_seed_result(s, plan, &(struct soak_seen){.result = result, .rss = rss, .hash = ""});
 }
 
 int soak_live(struct soak *s, struct err *e)

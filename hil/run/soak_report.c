@@ -41,6 +41,20 @@ static int make_dir(const char *path, struct err *e)
 	return 0;
 }
 
+/* One that nobody else has: two soaks may begin in the same second. Room for 4 more
+ * characters is in `path`. */
+static int make_own_dir(char *path, struct err *e)
+{
+	size_t len = strlen(path);
+
+	for (unsigned n = 2; mkdir(path, 0755); n++) {
+		if (errno != EEXIST || n > 99)
+			return err_set(e, ERR_IO, "cannot make the folder %s: %s", path, strerror(errno));
+		snprintf(path + len, 5, "-%u", n);
+	}
+	return 0;
+}
+
 int soak_open(struct soak *s, struct err *e)
 {
 	time_t now = time(NULL);
@@ -54,10 +68,15 @@ int soak_open(struct soak *s, struct err *e)
 	s->terminal = isatty(STDERR_FILENO);
 	if (make_dir(s->o->out, e))
 		return e->code;
-	if (snprintf(s->dir, sizeof(s->dir), "%s/soak-%s-0x%" PRIx64, s->o->out, stamp, s->o->seed) >=
+	if (snprintf(s->dir, sizeof(s->dir), "%s/soak-%s-0x%" PRIx64, s->o->out, stamp, s->o->seed) + 4 >=
 	    (int)sizeof(s->dir))
 		return err_set(e, ERR_LIMIT, "%s: path too long", s->o->out);
-	return make_dir(s->dir, e);
+	return make_own_dir(s->dir, e);
+}
+
+double soak_seconds(const struct soak *s)
+{
+	return seconds() - s->started;
 }
 
 /* ---- while it runs ---- */
@@ -66,8 +85,8 @@ static void count(const struct soak *s, unsigned *fresh, unsigned *known)
 {
 	*fresh = *known = 0;
 	for (unsigned i = 0; i < s->findings_n; i++) {
-		*known += s->findings[i].status == SOAK_KNOWN;
-		*fresh += s->findings[i].status == SOAK_NEW || s->findings[i].status == SOAK_REGRESSED;
+		*known += s->findings[i]->status == SOAK_KNOWN;
+		*fresh += s->findings[i]->status == SOAK_NEW || s->findings[i]->status == SOAK_REGRESSED;
 	}
 }
 
@@ -84,9 +103,10 @@ void soak_progress(struct soak *s, bool last)
 		return;
 	count(s, &fresh, &known);
 	console_duration((uint64_t)((now - s->started) * 1e9), span, sizeof(span));
-	fprintf(stderr, "%ssoak: %u of %u seeds · %u new, %u known · %.1f M events · %s%s",
-		s->terminal ? "\r\033[K" : "", s->ended, s->o->seeds, fresh, known, (double)s->events / 1e6,
-		span, s->terminal && !last ? "" : "\n");
+	fprintf(stderr, "%ssoak: %u of %u seeds · %u new, %u known · %.*f %s events · %s%s",
+		s->terminal ? "\r\033[K" : "", s->ended, s->o->seeds, fresh, known, s->events < 1000000 ? 0 : 1,
+		(double)s->events / (s->events < 1000000 ? 1e3 : 1e6), s->events < 1000000 ? "k" : "M", span,
+		s->terminal && !last ? "" : "\n");
 	fflush(stderr);
 }
 
@@ -104,16 +124,19 @@ static int write_text(const char *dir, const char *name, const char *text)
 	return fclose(f) || bad ? -1 : 0;
 }
 
-/* What `quicrig replay` reads, and the scenario for people. */
-void soak_record(struct soak *s, struct soak_finding *f, const char *text, const struct trial *t)
+static int write_plan(const char *dir, json_t *plan, struct err *e)
 {
-	struct recording rec = {.plan = t->plan,
-				.tape = t->tape,
-				.rig = (char *)"virtual",
-				.build = (char *)recording_build(true),
-				.harness = t->hash[0] ? NULL : t->result->reason,
-				.verdict = t->result->verdict,
-				.virtual_time = true};
+	char *text = json_dumps(plan, JSON_INDENT(2));
+	int rv = text && !write_text(dir, "plan.json", text) ? 0 : err_set(e, ERR_IO, "cannot write %s/plan.json", dir);
+
+	free(text);
+	return rv;
+}
+
+/* What `quicrig replay` reads, and the scenario for people. */
+void soak_record(struct soak *s, struct soak_finding *f, const char *text, json_t *plan, const struct trial *t)
+{
+	struct recording rec = {.plan = plan, .rig = (char *)"virtual", .build = (char *)recording_build(true), .virtual_time = true};
 	struct err e = {0};
 	char dir[PATH_MAX];
 
@@ -122,10 +145,16 @@ void soak_record(struct soak *s, struct soak_finding *f, const char *text, const
 		snprintf(s->error, sizeof(s->error), "cannot write %.300s: %s", dir, strerror(errno));
 		return;
 	}
-	if (recording_write(dir, &rec, &e)) {
+	if (t) {
+		rec.tape = t->tape;
+		rec.harness = t->hash[0] ? NULL : t->result->reason;
+		rec.verdict = t->result->verdict;
+	}
+	if (t ? recording_write(dir, &rec, &e) : write_plan(dir, plan, &e)) {
 		snprintf(s->error, sizeof(s->error), "%.399s", e.text);
 		return;
 	}
+	f->replays = t != NULL;
 	snprintf(f->folder, sizeof(f->folder), "%s", dir);
 }
 
@@ -160,7 +189,7 @@ static void print_finding(const struct soak *s, const struct soak_finding *f, FI
 		fprintf(out, "\n   shrunk to %u device%s: %s", f->shrunk_devices,
 			f->shrunk_devices == 1 ? "" : "s", f->shrunk);
 	if (f->folder[0])
-		fprintf(out, "\n   replay: quicrig replay %s", f->folder);
+		fprintf(out, f->replays ? "\n   replay: quicrig replay %s" : "\n   again: quicrig run %s/scenario.yaml", f->folder);
 	fputc('\n', out);
 }
 
@@ -171,20 +200,18 @@ static void print_end(const struct soak *s, FILE *out)
 	console_duration((uint64_t)((seconds() - s->started) * 1e9), span, sizeof(span));
 	console_duration((uint64_t)s->o->length, length, sizeof(length));
 	for (unsigned i = 0; i < s->findings_n; i++)
-		print_finding(s, &s->findings[i], out);
+		print_finding(s, s->findings[i], out);
 	if (s->findings_more)
 		fprintf(out, " and %u more kinds of failure\n", s->findings_more);
-	fprintf(out,
-		"soak: %u of %u seeds from 0x%" PRIx64
-		" (%u devices, %s each) in %s: %u passed, %u failed, %u inconclusive\n",
-		s->ended, s->o->seeds, s->o->seed, s->o->devices, length, span, s->passed, s->failed,
-		s->inconclusive);
+	fprintf(out, "soak: %u of %u seeds from 0x%" PRIx64 ": %u passed, %u failed, %u inconclusive\n", s->ended,
+		s->o->seeds, s->o->seed, s->passed, s->failed, s->inconclusive);
+	fprintf(out, "each: %u devices for %s · all in %s of real time\n", s->o->devices, length, span);
 	if (s->o->regressions_n)
-		fprintf(out, "regressions: %u of %zu run\n", s->regressions_run, s->o->regressions_n);
+		fprintf(out, "regressions: %u of %zu run%s\n", s->regressions_run, s->o->regressions_n,
+			s->regressions_run < s->o->regressions_n && !s->cut ? " (the others are not for this rig)" : "");
 	if (s->memory_judged)
 		fprintf(out,
-			"memory: flat in %u of %u runs, worst growth %.1f MiB (the others were too short to "
-			"tell)\n",
+			"memory: flat in %u of %u runs that were long enough to tell, worst growth %.1f MiB\n",
 			s->memory_judged - s->memory_grew, s->memory_judged,
 			(double)s->memory_worst_kib / 1024);
 	else
@@ -201,15 +228,19 @@ static void print_end(const struct soak *s, FILE *out)
 static json_t *finding_json(const struct soak_finding *f)
 {
 	char seed[32];
+	json_t *j;
 
 	snprintf(seed, sizeof(seed), "0x%" PRIx64, f->first_seed);
-	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:s*, s:s*, s:s*, s:s*, s:s*}", "status",
+	j = json_pack("{s:s, s:s, s:s, s:s, s:i, s:s*, s:s*, s:s*, s:s*, s:s*}", "status",
 			 soak_status_name(f->status), "signature", f->signature.id, "text", f->signature.text,
 			 "verdict", verdict_name(f->verdict), "seeds", (int)f->times, "first_seed",
 			 f->times ? seed : NULL, "regression",
 			 f->regression ? text_of(f->regression, "id", NULL) : NULL, "folder",
 			 f->folder[0] ? f->folder : NULL, "shrunk", f->shrunk[0] ? f->shrunk : NULL, "note",
 			 f->note[0] ? f->note : NULL);
+	/* a path that is no UTF-8 must not lose the finding */
+	return j ? j : json_pack("{s:s, s:s, s:s}", "status", soak_status_name(f->status), "signature", f->signature.id,
+				 "first_seed", seed);
 }
 
 static json_t *soak_json(const struct soak *s)
@@ -218,7 +249,7 @@ static json_t *soak_json(const struct soak *s)
 	char seed[32];
 
 	for (unsigned i = 0; i < s->findings_n; i++)
-		json_array_append_new(findings, finding_json(&s->findings[i]));
+		json_array_append_new(findings, finding_json(s->findings[i]));
 	snprintf(seed, sizeof(seed), "0x%" PRIx64, s->o->seed);
 	return json_pack("{s:i, s:s, s:s, s:I, s:I, s:I, s:{s:i, s:i, s:i, s:i, s:i}, s:I, s:i, s:{s:i, s:i, "
 			 "s:I}, s:o, s:i, s:b, s:s*, s:s*, s:s}",

@@ -47,8 +47,11 @@ static int write_shrunk(struct soak_finding *f, const struct shrink_result *r, s
 
 static int shrink_one(struct soak *s, struct soak_finding *f, struct err *e)
 {
-	struct shrink_options o = {
-		.program = s->o->program, .plant = s->o->plant, .jobs = s->o->jobs, .wall_s = s->o->shrink_s};
+	double left = soak_left(s);
+	struct shrink_options o = {.program = s->o->program,
+				   .plant = s->o->plant,
+				   .jobs = s->o->jobs,
+				   .wall_s = left > 0 && left < s->o->shrink_s ? left : s->o->shrink_s};
 	struct shrink_result r = {0};
 	char path[PATH_MAX];
 	json_t *plan = NULL;
@@ -73,17 +76,20 @@ void soak_shrink(struct soak *s)
 	unsigned shrunk = 0;
 
 	for (unsigned i = 0; i < s->findings_n; i++) {
-		struct soak_finding *f = &s->findings[i];
+		struct soak_finding *f = s->findings[i];
 		struct err e = {0};
 		int rv;
 
-		/* what the rig itself failed at has no smaller scenario */
-		if (f->status != SOAK_NEW || f->verdict != VERDICT_FAIL || !f->folder[0])
+		/* what the rig itself failed at has no smaller scenario, nor what needs time to grow */
+		if (f->status != SOAK_NEW || f->verdict != VERDICT_FAIL || !f->folder[0] ||
+		    strcmp(f->signature.id, SOAK_MEMORY_ID) == 0)
 			continue;
-		if (s->cut || s->signal_number || shrunk++ >= SHRUNK_MAX)
+		if (s->cut || s->signal_number || shrunk++ >= SHRUNK_MAX || (s->o->wall_s > 0 && soak_left(s) < 1)) {
 			rv = err_set(&e, ERR_CLOSED, "there was no time: quicrig shrink %.100s", f->folder);
-		else
+		} else {
+			fprintf(stderr, "soak: making %s small, for at most %.0f s\n", f->signature.id, s->o->shrink_s);
 			rv = shrink_one(s, f, &e);
+		}
 		if (rv && !f->note[0])
 			snprintf(f->note, sizeof(f->note), "not shrunk: %.*s", (int)sizeof(f->note) - 20, e.text);
 	}

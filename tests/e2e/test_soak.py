@@ -48,6 +48,10 @@ quick = (*SMALL, "--seeds", 1, "--canary", 0)
 expect("regressions that pass", run("soak", *quick, scenario("a.yaml", LIBRARY)), 0, "regressions: 1 of 1 run")
 expect("a known failure is no news", run("soak", *quick, scenario("b.yaml", LIBRARY + KNOWN)), 0, "KNOWN", "r/known", "#7",
        "2999-01-01")
+expect("what is not for this rig is no regression",
+       run("soak", *quick, scenario("g.yaml", LIBRARY + BAD + "    rigs: [loopback]\n" +
+                                    BAD.replace("bad", "later") + "    skip: not yet\n")), 0, "regressions: 1 of 3 run",
+       "not for this rig")
 expect("a regression", run("soak", *quick, scenario("c.yaml", LIBRARY + BAD)), 1, "REGRESSED", "r/bad")
 expect("a known one that is fixed", run("soak", *quick, scenario("d.yaml", LIBRARY + FIXED)), 1, "FIXED", "r/fixed",
        "take its xfail out")
@@ -114,6 +118,20 @@ expect("and can be checked", run("check", scenario("p.yaml", text)), 0, "1 scena
 # cut short
 expect("over the wall", run("soak", "--devices", 500, "--for", "100d", "--seeds", 2, "--canary", 0, "--wall", "2s", "--out",
                             work / "out"), 5, "cut short: over its wall-clock limit", "0 of 2 seeds")
+SLOW = """  - name: slow
+    timeout: 30d
+    wall: 1h
+    settings: {publish_interval: 1s}
+    devices: {count: 10}
+    steps: [{sleep: 20d}]
+    expect: {final: PROVISIONED}
+"""
+start = time.monotonic()
+expect("over the wall among the regressions",
+       run("soak", *SMALL, "--seeds", 2, "--canary", 0, "--wall", "2s", scenario("h.yaml", LIBRARY + SLOW)), 5, "cut short",
+       "0 of 2 seeds")
+expect("canary and all", run("soak", *SMALL, "--seeds", 2, "--wall", "2s", "h.yaml"), 5, "cut short")
+check("and soon", time.monotonic() - start < 30, time.monotonic() - start)
 for number, want in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
     p = subprocess.Popen([QUICRIG, "soak", "--devices", "500", "--for", "100d", "--seeds", "2", "--canary", "0", "--out",
                           work / "out"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
