@@ -132,6 +132,8 @@ void quic_keep_alive(struct quic_conn *c, bool on);
 /* ---- server ---- */
 /* Answers a request; copied. ERR_CLOSED where the stream is gone. */
 int quic_respond(struct quic_conn *c, int64_t stream, const uint8_t *data, size_t len);
+/* RESET_STREAM in place of an answer, or of what has not left of one. */
+void quic_reset(struct quic_conn *c, int64_t stream, uint64_t app_error);
 
 /* ---- both ---- */
 /* CONNECTION_CLOSE with an application code, once, at the next quic_output (or at once

@@ -257,15 +257,34 @@ void quic_cancel(struct quic_conn *c, void *user)
 		conn_mark_dirty(c);
 }
 
+static struct quic_stream *find_stream(struct quic_conn *c, int64_t id)
+{
+	struct quic_stream *s;
+
+	TAILQ_FOREACH(s, &c->streams, link)
+	if (s->id == id)
+		break;
+	return s;
+}
+
+void quic_reset(struct quic_conn *c, int64_t stream, uint64_t app_error)
+{
+	struct quic_stream *s = c->state == CONN_ACTIVE ? find_stream(c, stream) : NULL;
+
+	if (!s || s->gone)
+		return;
+	stream_stop_sending_out(s);
+	ngtcp2_conn_shutdown_stream_write(c->qc, stream, app_error);
+	conn_mark_dirty(c);
+}
+
 int quic_respond(struct quic_conn *c, int64_t stream, const uint8_t *data, size_t len)
 {
 	struct quic_stream *s;
 
 	if (c->state != CONN_ACTIVE)
 		return ERR_CLOSED;
-	TAILQ_FOREACH(s, &c->streams, link)
-	if (s->id == stream)
-		break;
+	s = find_stream(c, stream);
 	if (!s || s->gone || s->has_out || s->out_done || !s->told)
 		return ERR_CLOSED;
 	if (set_out(s, data, len))

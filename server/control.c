@@ -73,6 +73,7 @@ static int arm_hook(struct server *s, struct err *e)
 static json_t *do_fault(struct server *s, json_t *request, struct err *e)
 {
 	json_t *spec = json_object_get(request, "fault");
+	const char *what;
 
 	if (!s->journal) {
 		err_set(e, ERR_UNEXPECTED, "faults need a journal");
@@ -82,6 +83,9 @@ static json_t *do_fault(struct server *s, json_t *request, struct err *e)
 		err_set(e, ERR_PARSE, "'fault' is an object");
 		return NULL;
 	}
+	what = control_text(spec, "do");
+	if (what && strcmp(what, "reply") == 0 && script_check(json_object_get(spec, "args"), e))
+		return NULL;
 	if (json_object_get(spec, "at")) {
 		if (server_arm_crash(s, spec, e))
 			return NULL;

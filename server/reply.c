@@ -61,6 +61,7 @@ void reply_free(struct reply *r)
 		LIST_REMOVE(r, of_peer);
 	json_decref(r->payload);
 	json_decref(r->command);
+	json_decref(r->script);
 	free(r);
 }
 

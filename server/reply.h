@@ -51,6 +51,8 @@ struct reply {
 	bool counted;               /* … among its connection's signed refusals */
 	bool drop;                  /* a fault swallowed it … */
 	bool forced;                /* … or chose its answer while it waited */
+	json_t *script;             /* … or bends it: script.h; NULL: the answer is ours */
+	bool said;                  /* the journal knows that it leaves, however late */
 	int64_t timestamp;          /* publish; for the journal */
 	time_ns due;                /* lab: not before */
 };

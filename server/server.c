@@ -98,6 +98,7 @@ struct server *server_new(const struct server_config *cfg, const struct instant 
 	s->at = *at;
 	effects_init(&s->fx);
 	STAILQ_INIT(&s->delayed);
+	STAILQ_INIT(&s->held);
 	LIST_INIT(&s->conns);
 	rng_init(&s->rng, cfg->seed, "server", "answer");
 	if (cfg->run_key)
@@ -112,10 +113,19 @@ struct server *server_new(const struct server_config *cfg, const struct instant 
 	return s;
 }
 
+static void free_replies(struct reply_list *list)
+{
+	struct reply *r;
+
+	while ((r = STAILQ_FIRST(list))) {
+		STAILQ_REMOVE_HEAD(list, next);
+		reply_free(r);
+	}
+}
+
 void server_free(struct server *s)
 {
 	struct conn *c;
-	struct reply *r;
 
 	if (!s)
 		return;
@@ -123,10 +133,8 @@ void server_free(struct server *s)
 	while ((c = LIST_FIRST(&s->conns)))
 		server_conn_free(c);
 	quic_credentials_free(s->credentials);
-	while ((r = STAILQ_FIRST(&s->delayed))) {
-		STAILQ_REMOVE_HEAD(&s->delayed, next);
-		reply_free(r);
-	}
+	free_replies(&s->delayed);
+	free_replies(&s->held);
 	effects_fini(&s->fx);
 	enroll_free(s->enroll);
 	store_close(s->store, false);
@@ -258,31 +266,107 @@ static void hand_sms(struct server *s)
 	}
 }
 
+/* Sorted by `due`, the first come first where two are due at once. */
+static void put_off(struct server *s, struct reply *r, time_ns due)
+{
+	struct reply *one, *before = NULL;
+
+	r->due = due;
+	STAILQ_FOREACH(one, &s->delayed, next) {
+		if (one->due > due)
+			break;
+		before = one;
+	}
+	if (before)
+		STAILQ_INSERT_AFTER(&s->delayed, before, r, next);
+	else
+		STAILQ_INSERT_HEAD(&s->delayed, r, next);
+}
+
+static const char *resource_text(const struct reply *r)
+{
+	return r->resource == MSG_OTHER ? "other" : msg_resource_name(r->resource);
+}
+
+/* Hands the bytes to QUIC, or what a script puts in their place. */
+static void answer(struct server *s, const struct reply *r)
+{
+	struct quic_conn *q = ((struct conn *)r->peer->conn)->quic;
+	enum script_link link = script_link(r->script);
+	struct buf out;
+	struct err e = {0};
+	int rv;
+
+	if (link == SCRIPT_RESET)
+		quic_reset(q, r->stream, QUIC_APP_INTERNAL);
+	if (link == SCRIPT_CLOSE)
+		quic_close(q, &s->at, QUIC_APP_INTERNAL, false, NULL);
+	if (link != SCRIPT_ANSWERS)
+		return;
+	buf_init(&out, r->script ? SCRIPT_BYTES_MAX : MSG_REPLY_MAX);
+	rv = r->script ? script_encode(r, enroll_signer(s->enroll), s->memory, &out, &e)
+		       : reply_encode(r, enroll_signer(s->enroll), &out, &e);
+	if (!rv)
+		s->replied |= !quic_respond(q, r->stream, (const uint8_t *)out.data, out.len);
+	buf_fini(&out);
+	script_remember(s->memory, r);
+}
+
+/* Replies that a script holds back until this peer's next one has left. */
+static void answer_held(struct server *s, const struct enroll_peer *peer)
+{
+	struct reply *r, *next;
+
+	for (r = STAILQ_FIRST(&s->held); r; r = next) {
+		next = STAILQ_NEXT(r, next);
+		if (r->peer && r->peer != peer)
+			continue;
+		STAILQ_REMOVE(&s->held, r, reply, next);
+		if (r->peer)
+			answer(s, r);
+		reply_free(r);
+	}
+}
+
+/* Is `r` kept for later, as its script says? Takes it then. */
+static bool kept(struct server *s, struct reply *r)
+{
+	json_t *late = json_object_get(r->script, "late_ns");
+
+	if (json_is_true(json_object_get(r->script, "with_next"))) {
+		STAILQ_INSERT_TAIL(&s->held, r, next);
+		return true;
+	}
+	if (late)
+		put_off(s, r, time_add(s->at.now, (time_ns)json_integer_value(late)));
+	return late != NULL;
+}
+
 /* Takes `r`; false: dead. */
 static bool send_reply(struct server *s, struct reply *r)
 {
-	struct buf out;
-	struct err e = {0};
 	const struct fault *f;
 	bool alive = true;
 
 	if (r->drop || !r->peer)
 		goto out;
-	f = JOURNAL(s->journal, s->at.now, "server", r->uuid[0] ? r->uuid : NULL, r->req[0] ? r->req : NULL,
-		    r->reg[0] ? r->reg : NULL, J_SERVER_REPLY,
-		    JS(RESOURCE, r->resource == MSG_OTHER ? "other" : msg_resource_name(r->resource)), JI(CODE, r->code),
-		    JS(WHY, r->why));
-	server_foresee_reply(s, r);
-	alive = !server_act(s, f, r);
-	if (!alive)
-		server_die(s, fault_name(f));
-	if (!alive || r->drop)
-		goto out;
-	buf_init(&out, MSG_REPLY_MAX);
-	if (!reply_encode(r, enroll_signer(s->enroll), &out, &e))
-		s->replied |= !quic_respond(((struct conn *)r->peer->conn)->quic, r->stream, (const uint8_t *)out.data,
-					    out.len);
-	buf_fini(&out);
+	if (!r->said) {
+		f = JOURNAL(s->journal, s->at.now, "server", r->uuid[0] ? r->uuid : NULL, r->req[0] ? r->req : NULL,
+			    r->reg[0] ? r->reg : NULL, J_SERVER_REPLY, JS(RESOURCE, resource_text(r)),
+			    JI(CODE, r->code), JS(WHY, r->why));
+		r->said = true;
+		server_foresee_reply(s, r);
+		alive = !server_act(s, f, r);
+		if (!alive)
+			server_die(s, fault_name(f));
+		if (!alive || r->drop || script_link(r->script) == SCRIPT_SILENT)
+			goto out;
+		r->due = 0; /* of the lab's `delay`, which is over */
+		if (kept(s, r))
+			return true;
+	}
+	answer(s, r);
+	answer_held(s, r->peer);
 out:
 	reply_free(r);
 	return alive;
@@ -294,12 +378,10 @@ static bool send_replies(struct server *s)
 
 	while ((r = STAILQ_FIRST(&s->fx.replies))) {
 		STAILQ_REMOVE_HEAD(&s->fx.replies, next);
-		if (s->delay) {
-			r->due = s->at.now + s->delay;
-			STAILQ_INSERT_TAIL(&s->delayed, r, next);
-		} else if (!send_reply(s, r)) {
+		if (s->delay)
+			put_off(s, r, time_add(s->at.now, s->delay));
+		else if (!send_reply(s, r))
 			return false;
-		}
 	}
 	while ((r = STAILQ_FIRST(&s->delayed)) && r->due <= s->at.now) {
 		STAILQ_REMOVE_HEAD(&s->delayed, next);

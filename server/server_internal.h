@@ -8,6 +8,7 @@
 #include "core/rng.h"
 #include "server/effects.h"
 #include "server/enroll.h"
+#include "server/script.h"
 #include "server/server.h"
 #include "server/store.h"
 #include "server/store_disk.h"
@@ -58,7 +59,9 @@ struct server {
 	int crash_at;          /* enum crash_point, by control; -1: not armed */
 	int64_t clock_offset_ms;
 	time_ns delay;         /* of every reply */
-	STAILQ_HEAD(, reply) delayed;
+	STAILQ_HEAD(reply_list, reply) delayed; /* by `due` */
+	struct reply_list held;      /* scripted: each leaves behind its connection's next reply */
+	struct script_memory *memory; /* lab only, else NULL */
 	struct answer_rule rules[ANSWER_RULES];
 	struct rng rng;
 };

@@ -59,12 +59,16 @@ int server_lab_open(struct server *s, struct err *e)
 	s->disk = store_disk_new(s->cfg.vfs, &watch);
 	if (!s->disk)
 		return err_set(e, ERR_NOMEM, "server: no disk for a lab");
+	s->memory = script_memory_new();
+	if (!s->memory)
+		return err_set(e, ERR_NOMEM, "server: out of memory");
 	return 0;
 }
 
 void server_lab_close(struct server *s)
 {
 	store_disk_free(s->disk);
+	script_memory_free(s->memory);
 	faults_free(s->own_crashes);
 }
 
@@ -105,8 +109,6 @@ void server_foresee_reply(struct server *s, const struct reply *r)
 
 bool server_act(struct server *s, const struct fault *f, struct reply *r)
 {
-	json_t *code, *message;
-
 	if (!f)
 		return false;
 	if (fault_is(f, "kill") || fault_is(f, "restart"))
@@ -117,14 +119,8 @@ bool server_act(struct server *s, const struct fault *f, struct reply *r)
 		return false;
 	if (fault_is(f, "drop_reply"))
 		r->drop = true;
-	code = json_object_get(fault_args(f), "code");
-	message = json_object_get(fault_args(f), "message");
-	if (fault_is(f, "reply") && json_is_integer(code)) {
-		reply_refuse(r, (int)json_integer_value(code), "fault",
-			     json_is_string(message) ? json_string_value(message) : NULL, -1);
-		/* a register that still waits for its SMS is answered in its own time */
-		r->forced = r->item != NULL;
-		r->sign = r->nonce[0] && reply_needs_signature(r->resource, r->code);
-	}
+	/* no server of real devices says what it did not decide */
+	if (fault_is(f, "reply") && s->cfg.lab)
+		script_decide(r, fault_args(f));
 	return false;
 }

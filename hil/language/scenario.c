@@ -142,6 +142,21 @@ static void read_id(struct reader *r, const struct yaml_node *n, const struct su
 	read_put(r, plan, "id", json_string(id));
 }
 
+/* Answers are faults that the file calls what they are. */
+static void read_server(struct reader *r, const struct yaml_node *n, json_t *plan)
+{
+	const struct yaml_node *server = yaml_get(n, "server"), *answers = yaml_get(n, "answers");
+
+	if (server)
+		json_decref(read_key(r, server, "scenario", "server"));
+	if (server && !answers)
+		diag_error(r->ds, r->src, server->at, "answers: [{to: login, code: 404}]", "a scripted server needs 'answers'");
+	if (answers && !server)
+		diag_error(r->ds, r->src, answers->at, "server: scripted", "'answers' are a scripted server's");
+	if (answers)
+		scenario_answers(r, answers, json_object_get(plan, "faults"));
+}
+
 static void read_parts(struct reader *r, const struct yaml_node *n, json_t *plan)
 {
 	const struct yaml_node *part;
@@ -157,6 +172,7 @@ static void read_parts(struct reader *r, const struct yaml_node *n, json_t *plan
 		read_arrive(r, part, plan);
 	part = yaml_get(n, "faults");
 	read_put(r, plan, "faults", part ? scenario_faults(r, part) : json_array());
+	read_server(r, n, plan);
 	part = yaml_get(n, "steps");
 	read_put(r, plan, "steps",
 		 part ? scenario_steps(r, part, json_integer_value(json_object_get(plan, "timeout_ns"))) : json_array());

@@ -98,8 +98,8 @@ static void check_code_wait(struct reader *r, const struct yaml_node *faults, js
 	}
 }
 
-/* A fault whose time is behind the end never comes. */
-static void check_fault_times(struct reader *r, const struct yaml_node *faults, json_t *plan)
+/* A fault whose time is behind the end never comes. `first`: where these stand among the plan's. */
+static void check_fault_times(struct reader *r, const struct yaml_node *faults, json_t *plan, size_t first)
 {
 	static const struct {
 		const char *key, *plan;
@@ -110,7 +110,7 @@ static void check_fault_times(struct reader *r, const struct yaml_node *faults, 
 	char a[40], b[40];
 
 	for (size_t n = 0; i; i = i->next, n++) {
-		json_t *fault = json_array_get(list, n);
+		json_t *fault = json_array_get(list, first + n);
 
 		for (size_t k = 0; k < sizeof(when) / sizeof(when[0]); k++) {
 			if (ns_of(fault, when[k].plan) < timeout)
@@ -124,7 +124,8 @@ static void check_fault_times(struct reader *r, const struct yaml_node *faults, 
 
 void scenario_whole(struct reader *r, const struct yaml_node *node, json_t *plan)
 {
-	const struct yaml_node *at = yaml_get(node, "timeout");
+	const struct yaml_node *at = yaml_get(node, "timeout"), *faults = yaml_get(node, "faults");
+	size_t n = 0;
 
 	if (!at)
 		at = yaml_get(node, "name"); /* the default is fine, this scenario is not */
@@ -133,5 +134,8 @@ void scenario_whole(struct reader *r, const struct yaml_node *node, json_t *plan
 	check_timeout(r, at, plan);
 	check_waits(r, yaml_get(node, "steps"), plan);
 	check_code_wait(r, yaml_get(node, "faults"), plan);
-	check_fault_times(r, yaml_get(node, "faults"), plan);
+	check_fault_times(r, faults, plan, 0);
+	for (const struct yaml_item *i = faults && faults->kind == YAML_KIND_LIST ? faults->first : NULL; i; i = i->next)
+		n++;
+	check_fault_times(r, yaml_get(node, "answers"), plan, n);
 }

@@ -172,6 +172,19 @@ static void read_for(struct reader *r, const struct yaml_node *n, json_t *out)
 	json_decref(v);
 }
 
+void scenario_window(struct reader *r, const struct yaml_node *n, json_t *out)
+{
+	const struct yaml_node *length = yaml_get(n, "for");
+	json_t *from, *until;
+
+	if (length)
+		read_for(r, length, out);
+	from = json_object_get(out, "from_ns");
+	until = json_object_get(out, "until_ns");
+	if (from && until && json_integer_value(until) <= json_integer_value(from))
+		diag_error(r->ds, r->src, n->at, NULL, "'until' is not behind 'from'");
+}
+
 /* `for` and `at` are an action's own where it has one: how long a blackhole lasts, the
  * point of a crash. */
 static bool owns(const struct vocab_action *a, const char *key)
@@ -266,11 +279,14 @@ void scenario_command_check(struct reader *r, const struct yaml_node *n, json_t 
 			   config ? "CONFIG needs 'publish_interval'" : "'publish_interval' goes with CONFIG, not with %s", name);
 }
 
-static void check_args(struct reader *r, const struct yaml_node *n, const struct vocab_action *a, json_t *args)
+static void check_args(struct reader *r, const struct yaml_node *map, const struct yaml_node *n,
+		       const struct vocab_action *a, json_t *args)
 {
 	scenario_command_check(r, n, json_object_get(args, "command"));
 	if (strcmp(a->name, "drop") == 0 && !json_object_get(args, "up") && !json_object_get(args, "down"))
 		diag_error(r->ds, r->src, n->at, "as in {at: 5s, do: drop, up: 1}", "'drop' wants 'up', 'down' or both");
+	if (strcmp(a->name, "reply") == 0)
+		scenario_reply(r, map, n, args);
 }
 
 static void check_who(struct reader *r, const struct yaml_node *n, const struct vocab_action *a, json_t *who)
@@ -299,7 +315,7 @@ static json_t *read_then(struct reader *r, const struct yaml_node *n, const stru
 	if (!(a->when & VOCAB_TIMED))
 		diag_error(r->ds, r->src, what->at, NULL, "'%s' needs an event of its own ('on')", a->name);
 	check_who(r, who_node ? who_node : what, a, who);
-	check_args(r, what, a, args);
+	check_args(r, n, what, a, args);
 	default_args(r, a, args);
 	read_put(r, out, "do", json_string(a->name));
 	read_put(r, out, "args", json_incref(args));
@@ -312,19 +328,14 @@ static void read_when(struct reader *r, const struct yaml_node *n, const struct 
 {
 	const struct yaml_node *part;
 	const char *on = json_string_value(json_object_get(f, "on"));
-	json_t *from, *until;
 
 	check_keys(r, n, a, f);
 	if ((part = yaml_get(n, "at")) && !owns(a, "at"))
 		read_at(r, part, f);
-	if ((part = yaml_get(n, "for")) && !owns(a, "for"))
-		read_for(r, part, f);
+	if (!owns(a, "for"))
+		scenario_window(r, n, f);
 	if ((part = yaml_get(n, "match")) && on)
 		read_put(r, f, "match", scenario_match(r, part, (enum journal_kind)journal_kind_by_name(on)));
-	from = json_object_get(f, "from_ns");
-	until = json_object_get(f, "until_ns");
-	if (from && until && json_integer_value(until) <= json_integer_value(from))
-		diag_error(r->ds, r->src, n->at, NULL, "'until' is not behind 'from'");
 }
 
 static json_t *read_fault(struct reader *r, const struct yaml_node *n, size_t index)
@@ -354,7 +365,7 @@ static json_t *read_fault(struct reader *r, const struct yaml_node *n, size_t in
 	    who_is_devices(json_object_get(f, "who")))
 		diag_error(r->ds, r->src, yaml_get(n, "who")->at, "as in {on: server.decision, who: A, do: crash, …}",
 			   "a point belongs to no device: 'who: %s' goes with 'on'", yaml_get(n, "who")->text);
-	check_args(r, what, a, args);
+	check_args(r, n, what, a, args);
 	default_args(r, a, args);
 	if ((part = yaml_get(n, "then")))
 		read_put(r, f, "then", read_then(r, part, yaml_get(n, "who"), json_object_get(f, "who")));
@@ -369,7 +380,7 @@ end:
 	return f;
 }
 
-static bool name_taken(json_t *list, json_t *fault)
+bool scenario_name_taken(json_t *list, json_t *fault)
 {
 	size_t i;
 	json_t *other;
@@ -395,7 +406,7 @@ json_t *scenario_faults(struct reader *r, const struct yaml_node *n)
 	for (const struct yaml_item *i = n->first; i; i = i->next) {
 		json_t *f = read_fault(r, i->value, index++);
 
-		if (name_taken(list, f))
+		if (scenario_name_taken(list, f))
 			diag_error(r->ds, r->src, i->value->at, NULL, "two faults are called '%s'",
 				   json_string_value(json_object_get(f, "name")));
 		read_append(r, list, f);

@@ -14,6 +14,13 @@ void scenario_network(struct reader *r, const struct yaml_node *n, json_t *netwo
 /* A command has the arguments of its name, no others; NULL: there is none. */
 void scenario_command_check(struct reader *r, const struct yaml_node *n, json_t *command);
 json_t *scenario_faults(struct reader *r, const struct yaml_node *n);
+/* A scripted server's answers, appended to `faults`: each is a fault `reply` on server.reply. */
+void scenario_answers(struct reader *r, const struct yaml_node *n, json_t *faults);
+/* What the args of a `reply` can be together; `map` is where its keys stand, `at` where errors point. */
+void scenario_reply(struct reader *r, const struct yaml_node *map, const struct yaml_node *at, json_t *args);
+/* The length of a `for` that stands behind `from`, into `out`'s until_ns. */
+void scenario_window(struct reader *r, const struct yaml_node *n, json_t *out);
+bool scenario_name_taken(json_t *list, json_t *fault);
 json_t *scenario_steps(struct reader *r, const struct yaml_node *n, json_int_t timeout_ns);
 json_t *scenario_expect(struct reader *r, const struct yaml_node *n);
 json_t *scenario_thresholds(struct reader *r, const struct yaml_node *n);

@@ -143,7 +143,7 @@ static json_t *expect_schema(const struct vocab_key *k)
 /* The keys whose grammar is their own. */
 static json_t *other_schema(const struct vocab_key *k)
 {
-	static const char *const lists[] = {"scenarios", "faults", "steps", "thresholds"};
+	static const char *const lists[] = {"scenarios", "faults", "answers", "steps", "thresholds"};
 	json_t *own;
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
@@ -273,6 +273,8 @@ static json_t *place_schema(const struct vocab_place *place)
 			snprintf(args, sizeof(args), "do.%s", vocab_actions[i].name);
 			add_keys(args, properties, NULL, &rest);
 		}
+	if (strcmp(place->name, "answer") == 0)
+		add_keys("do.reply", properties, NULL, &rest);
 	if (strcmp(place->name, "step") == 0)
 		for (size_t i = 0; i < vocab_places_n; i++)
 			if (strncmp(vocab_places[i].name, "step.", 5) == 0)

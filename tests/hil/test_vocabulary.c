@@ -45,7 +45,9 @@ static const char *beside(const char *place, const char *key)
 	if (strcmp(key, "parameters") == 0)
 		return ", devices: {A: {count: 3}}, settings: {access_ttl: $ttl}";
 	if (strcmp(place, "scenario") == 0)
-		return strcmp(key, "devices") == 0 ? "" : ", devices: {A: {count: 3}}";
+		return strcmp(key, "devices") == 0   ? ""
+		       : strcmp(key, "answers") == 0 ? ", server: scripted, devices: {A: {count: 3}}"
+						     : ", devices: {A: {count: 3}}";
 	if (strcmp(place, "fault") == 0)
 		return strcmp(key, "do") == 0      ? ", on: sms.submitted"
 		       : strcmp(key, "match") == 0 ? ", on: device.request, do: power_cut"

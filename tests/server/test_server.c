@@ -501,6 +501,33 @@ START_TEST(armed_faults)
 }
 END_TEST
 
+START_TEST(scripted_answers)
+{
+	static const char script[] = "{\"do\":\"fault\",\"fault\":{\"name\":\"s\",\"on\":\"server.reply\",\"do\":\"reply\","
+				     "\"args\":%s}}";
+	char text[256];
+	time_ns asked;
+
+	snprintf(text, sizeof(text), script, "{\"body\":\"rubbish\"}");
+	ck_assert(!said_ok(text));
+	snprintf(text, sizeof(text), script, "{\"link\":\"reset\"}");
+	ck_assert(said_ok(text));
+	ck_assert_int_eq(ask(MSG_REGISTER, NULL, NULL), 0);
+	ck_assert(t.replied);
+	ck_assert_int_eq(t.status, QUIC_STREAM_RESET);
+	snprintf(text, sizeof(text), script, "{\"late_ns\":100000000,\"code\":404}");
+	ck_assert(said_ok(text));
+	asked = t.at.now;
+	ck_assert_int_eq(ask(MSG_REGISTER, NULL, NULL), 404);
+	ck_assert_uint_ge(t.at.now - asked, 100 * NS_PER_MS);
+	snprintf(text, sizeof(text), script, "{\"link\":\"close\"}");
+	ck_assert(said_ok(text));
+	ck_assert_int_eq(ask(MSG_REGISTER, NULL, NULL), 0);
+	ck_assert(t.replied);
+	ck_assert_int_eq(t.status, QUIC_CONN_LOST);
+}
+END_TEST
+
 START_TEST(killed_by_a_fault)
 {
 	ck_assert(said_ok("{\"do\":\"fault\",\"fault\":{\"name\":\"k\",\"on\":\"code.issued\",\"do\":\"kill\"}}"));
@@ -695,6 +722,7 @@ int main(void)
 	tcase_add_test(tc, bad_requests);
 	tcase_add_loop_test(tc, crash_points, 0, 3 * CRASH_POINTS_TRIED);
 	tcase_add_test(tc, armed_faults);
+	tcase_add_test(tc, scripted_answers);
 	tcase_add_test(tc, killed_by_a_fault);
 	tcase_add_test(tc, a_kill_hides_no_commit);
 	tcase_add_test(tc, reply_fault_while_waiting);
