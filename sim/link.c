@@ -56,6 +56,7 @@ struct passing {
 	const uint8_t *data;
 	size_t len;
 	bool lost, late, twice, bad; /* drawn */
+	uint64_t bits;		     /* which damage; drawn where `bad` */
 	time_ns leaves;		     /* the device's or the server's end of the line */
 };
 
@@ -99,6 +100,9 @@ static void draw(struct passing *p)
 	p->twice = happens(p, LINK_DUPLICATE, p->spec->duplicate);
 	p->late = happens(p, LINK_REORDER, p->spec->reorder);
 	p->bad = happens_in_runs(p, LINK_CORRUPT, p->spec->corrupt);
+	/* also where it is lost on its way: its loss may not move what befalls the next one */
+	if (p->bad)
+		p->bits = rng_u64(&p->l->rng[p->d][LINK_CORRUPT]);
 }
 
 /* ---- the nodes: each says whether the datagram ends here ---- */
@@ -222,10 +226,8 @@ static time_ns arrival(struct passing *p, double swing)
 
 static void damage(struct passing *p, struct link_copy *c)
 {
-	uint64_t bits = rng_u64(&p->l->rng[p->d][LINK_CORRUPT]);
-
-	c->where = p->len ? (size_t)(bits >> 8) % p->len : 0;
-	c->flip = p->len ? (uint8_t)(bits & 0xff) | 1 : 0;
+	c->where = p->len ? (size_t)(p->bits >> 8) % p->len : 0;
+	c->flip = p->len ? (uint8_t)(p->bits & 0xff) | 1 : 0;
 }
 
 void link_pass(struct link *l, enum link_direction d, time_ns now, const uint8_t *data, size_t len,

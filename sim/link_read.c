@@ -192,6 +192,8 @@ int link_spec_read(json_t *network, struct link_spec *out, struct err *e)
 	int rv;
 
 	*out = (struct link_spec){.delay = LINK_DELAY_DEFAULT, .queue = LINK_QUEUE_DEFAULT};
+	if (network && !json_is_object(network))
+		return wrong(e, "network", "an object");
 	json_object_foreach(network, key, v) {
 		rv = read_member(key, v, out, e);
 		if (rv)

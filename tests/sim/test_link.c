@@ -244,6 +244,30 @@ static const struct {
 };
 
 /* RFC 9000 §17.2: flags, version, both connection IDs. */
+/* Nor does a loss: what is damaged, and how, is the same for those that arrive. */
+START_TEST(no_loss_moves_the_damage)
+{
+	struct link_spec bad = {.corrupt = 0.5, .delay = 10}, worse = bad;
+	struct link a, b;
+	struct link_fate fa, fb;
+	unsigned seen = 0;
+
+	worse.loss = 0.3;
+	link_init(&a, &bad, 9, "link[1]");
+	link_init(&b, &worse, 9, "link[1]");
+	for (unsigned i = 0; i < N; i++) {
+		pass(&a, LINK_UP, i, 100, &fa);
+		pass(&b, LINK_UP, i, 100, &fb);
+		if (!fb.copies)
+			continue;
+		ck_assert_uint_eq(fa.copy[0].flip, fb.copy[0].flip);
+		ck_assert_uint_eq(fa.copy[0].where, fb.copy[0].where);
+		seen += fa.copy[0].flip != 0;
+	}
+	ck_assert_uint_gt(seen, N / 4);
+}
+END_TEST
+
 static const uint8_t *make(const struct shot *s)
 {
 	static uint8_t b[1500];
@@ -409,6 +433,7 @@ START_TEST(a_plan_is_read_strictly)
 		{"{\"corrupt\": \"2%\"}", "'corrupt' is a share"},
 		{"{\"delay_ns\": -1}", "'delay_ns' is a count"},
 		{"{\"weather\": 9600}", "no 'weather'"},
+		{"[]", "'network' is an object"},
 	};
 	struct link_spec s;
 
@@ -439,6 +464,7 @@ int main(void)
 	tcase_add_test(t, the_late_one_is_overtaken);
 	tcase_add_test(t, no_time_is_not_before_now);
 	tcase_add_test(t, no_trouble_moves_another_s_draws);
+	tcase_add_test(t, no_loss_moves_the_damage);
 	tcase_add_loop_test(t, each_node_for_itself, 0, sizeof(stories) / sizeof(stories[0]));
 	tcase_add_test(t, runs_have_their_length);
 	tcase_add_test(t, no_node_moves_another_s_draws);
