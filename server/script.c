@@ -1,5 +1,6 @@
 #include "server/script.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
@@ -19,6 +20,7 @@ static const struct {
 	{"text", NULL, JSON_STRING},
 	{"late_ns", NULL, JSON_INTEGER},
 	{"with_next", NULL, JSON_TRUE},
+	{"command", NULL, JSON_OBJECT},
 	{"payload", "none other_key other_method", JSON_STRING},
 	{"tokens", "missing bad_signature not_signed other_device swapped exp_before_iat", JSON_STRING},
 	{"signature", "none wrong other_nonce replayed", JSON_STRING},
@@ -79,6 +81,18 @@ enum script_link script_link(json_t *args)
 	return strcmp(link, "silent") == 0 ? SCRIPT_SILENT : strcmp(link, "reset") == 0 ? SCRIPT_RESET : SCRIPT_CLOSE;
 }
 
+/* An id of its own for each reply: a device does none twice. */
+static void ride(struct reply *r, const json_t *command)
+{
+	char id[sizeof("script-") + NONCE_LEN];
+
+	snprintf(id, sizeof(id), "script-%.8s", r->nonce);
+	json_decref(r->command);
+	r->command = json_deep_copy(command);
+	if (r->command)
+		json_object_set_new(r->command, "id", json_string(id));
+}
+
 void script_decide(struct reply *r, json_t *args)
 {
 	json_t *code = json_object_get(args, "code"), *message = json_object_get(args, "message"),
@@ -94,7 +108,10 @@ void script_decide(struct reply *r, json_t *args)
 	}
 	if (json_is_integer(retry))
 		r->retry_after_s = json_integer_value(retry) / (json_int_t)NS_PER_S;
-	r->sign = r->nonce[0] && (reply_needs_signature(r->resource, r->code) || json_object_get(args, "signature"));
+	if (json_object_get(args, "command"))
+		ride(r, json_object_get(args, "command"));
+	r->sign = r->nonce[0] && (reply_needs_signature(r->resource, r->code) || r->command ||
+				  json_object_get(args, "signature"));
 }
 
 /* ---- nonces of the requests before ---- */

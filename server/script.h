@@ -2,6 +2,7 @@
  * decided. Everything of a device's bootstrap is real until the script says otherwise, so
  * that any state is reached by the natural way. As the fault's args, all of them optional:
  *   code, message, retry_after_ns    another answer, signed where one is due
+ *   command    {name, …}: rides on it, with an id of its own
  *   payload    none other_key other_method: of a 200
  *   tokens     missing bad_signature not_signed other_device swapped exp_before_iat
  *   signature  none wrong other_nonce replayed

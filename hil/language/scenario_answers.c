@@ -41,7 +41,8 @@ static bool says_something(const struct yaml_node *map)
 
 void scenario_reply(struct reader *r, const struct yaml_node *map, const struct yaml_node *at, json_t *args)
 {
-	static const char *const content[] = {"code", "message", "retry_after_ns", "payload", "tokens", "signature", "body"};
+	static const char *const content[] = {"code", "message", "retry_after_ns", "command", "payload", "tokens",
+					      "signature", "body"};
 	static const char *const more[] = {"text", "late_ns", "with_next"};
 	const size_t contents = sizeof(content) / sizeof(content[0]), mores = sizeof(more) / sizeof(more[0]);
 	json_int_t wait = json_integer_value(json_object_get(args, "retry_after_ns"));
@@ -103,6 +104,7 @@ static json_t *read_answer(struct reader *r, const struct yaml_node *n, size_t i
 	json_decref(match);
 	check_count(r, n);
 	scenario_window(r, n, f);
+	scenario_command_check(r, n, json_object_get(args, "command"));
 	scenario_reply(r, n, n, args);
 	read_put(r, f, "on", json_string("server.reply"));
 	read_put(r, f, "do", json_string("reply"));

@@ -6,7 +6,7 @@
 /* X(from, to): OFF left out, so that a power cycle leads to NP, or to PV from where
  * tokens are stored. Written from protocol.md's table, not from the device's. */
 #define MOVES(X)                                                                                               \
-	X(NP, RG)                                                                                              \
+	X(NP, RG) X(NP, IDLE) /* a command IDLE on a malformed 200 */                                         \
 	X(RG, NP) X(RG, AC) X(RG, LI) X(RG, IDLE)                                                              \
 	X(AC, NP) X(AC, LI) X(AC, IDLE)                                                                        \
 	X(LI, NP) X(LI, PV) X(LI, IDLE)                                                                        \

@@ -232,6 +232,7 @@ const struct vocab_key vocab_keys[] = {
 	{"do.reply", "code", VOCAB_CODE, NULL, 100, 999, OPT, "code", "The reply code instead, with the payload of a refusal.", "code: 503"},
 	{"do.reply", "message", VOCAB_TEXT, NULL, ANY, OPT, "message", "Its message.", "message: later"},
 	{"do.reply", "retry_after", VOCAB_DURATION, NULL, ANY, OPT, "retry_after_ns", "Its retryAfter, in whole seconds.", "retry_after: 30s"},
+	{"do.reply", "command", VOCAB_MAP, "command", ANY, OPT, "command", "A command that rides on it, on whatever reply, with an id of its own.", "command: {name: PAUSE, seconds: 60}"},
 	{"do.reply", "payload", VOCAB_WORD, "none other_key other_method", ANY, OPT, "payload", "Of a 200: an empty one; a serverPublicKey that nobody pinned; a second factor that nobody offered.", "payload: other_key"},
 	{"do.reply", "tokens", VOCAB_WORD, "missing bad_signature not_signed other_device swapped exp_before_iat", ANY, OPT, "tokens", "Of a 200: what is wrong with its tokens.", "tokens: bad_signature"},
 	{"do.reply", "signature", VOCAB_WORD, "none wrong other_nonce replayed", ANY, OPT, "signature", "What is wrong with the reply's signature; replayed: it is for the device's request before.", "signature: none"},

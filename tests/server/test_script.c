@@ -194,6 +194,20 @@ START_TEST(wrong_tokens)
 }
 END_TEST
 
+START_TEST(commands)
+{
+	scripted(login_200(), "{\"command\": {\"name\": \"PAUSE\", \"seconds\": 5}}");
+	ck_assert_int_eq(read_back.code, 200);
+	ck_assert_int_eq(read_back.command_kind, CMD_PAUSE);
+	ck_assert_str_eq(read_back.command_id, "script-01234567");
+	ck_assert_int_eq(json_integer_value(json_object_get(read_back.command, "seconds")), 5);
+	ck_assert(signature_is_for(NONCE, "login"));
+	scripted(login_200(), "{\"command\": {\"name\": \"IDLE\"}, \"signature\": \"none\"}");
+	ck_assert_int_eq(read_back.command_kind, CMD_IDLE);
+	ck_assert_ptr_null(read_back.signature);
+}
+END_TEST
+
 START_TEST(payloads)
 {
 	const char *args[] = {"{\"payload\": \"other_key\"}", "{\"payload\": \"other_method\"}", "{\"payload\": \"none\"}"};
@@ -278,6 +292,7 @@ int main(void)
 	tcase_add_test(tc, another_code);
 	tcase_add_test(tc, signatures);
 	tcase_add_test(tc, wrong_tokens);
+	tcase_add_test(tc, commands);
 	tcase_add_test(tc, payloads);
 	tcase_add_test(tc, bodies);
 	tcase_add_test(tc, what_nobody_understands);
