@@ -58,6 +58,22 @@
 	  NULL)                                                                                                \
 	X(COMMAND_TWICE, "command-twice", "device", "a repeated command is done again", NULL)                  \
 	X(PAUSE_IGNORED, "pause-ignored", "device", "publishes on though it was told to pause", NULL)          \
+	X(IDLE_ON_404, "idle-on-404", "device", "a 404 to register or login ends in IDLE", NULL)               \
+	X(RETRIES_ON_412, "retries-on-412", "device", "a 412 is asked again, for ever", NULL)                  \
+	X(UNSIGNED_BELIEVED, "unsigned-believed", "device", "a refusal needs no signature", NULL)              \
+	X(REPLAY_BELIEVED, "replay-believed", "device", "a signature is good for any request", NULL)           \
+	X(TOKENS_UNVERIFIED, "tokens-unverified", "device", "tokens are stored whatever their signature", NULL)\
+	X(TOKENS_OF_ANYBODY, "tokens-of-anybody", "device", "another device's tokens are stored", NULL)        \
+	X(TOKEN_KIND_IGNORED, "token-kind-ignored", "device", "access and refresh token may be swapped", NULL) \
+	X(TOKEN_DATES_IGNORED, "token-dates-ignored", "device", "tokens may end before they begin", NULL)      \
+	X(PIN_IGNORED, "pin-ignored", "device", "register's serverPublicKey may be any key", NULL)             \
+	X(LATE_BELIEVED, "late-believed", "device", "a reply counts for whatever request is under way", NULL)  \
+	X(REGISTRATION_KEPT, "registration-kept", "device", "a rejected registration is tried again", NULL)    \
+	X(REJECTED_MEASURE_KEPT, "rejected-measure-kept", "device", "a rejected measure is sent again", NULL)  \
+	X(REJECTED_FOR_EVER, "rejected-for-ever", "device",                                                    \
+	  "a refresh is asked again however often it was rejected", NULL)                                      \
+	X(REFRESHES_AT_ONCE, "refreshes-at-once", "device", "refreshes again and again without backoff", NULL) \
+	X(WIPE_FORGOTTEN, "wipe-forgotten", "device", "a wipe leaves the tokens in the file", NULL)            \
 	X(POWER_CUT_FORGETS, "power-cut-forgets", "device", "tokens do not outlive a power cut", NULL)
 
 /* What a soak must find before it may be trusted. It shows only where a server dies between

@@ -127,7 +127,7 @@ static time_ns begin_refresh(struct device *dev, const struct instant *at, int64
 	dev->rejected = 0;
 	if (dev->sent_again)
 		dev->has_measure = false;
-	if (dev->unproven)
+	if (dev->unproven && !PLANTED(REFRESHES_AT_ONCE))
 		return draw_backoff(dev, at, retry_after_s);
 	dev->pending = MSG_REFRESH;
 	return TIME_NEVER;
@@ -151,7 +151,8 @@ static time_ns change(struct device *dev, unsigned todo, const struct bring *b, 
 	}
 	if (todo & DO_WIPE)
 		device_forget(dev);
-	if ((todo & DO_NEW_REG) || (PLANTED(NEW_REGISTRATION) && (todo & DO_BACKOFF) && dev->state == STATE_RG))
+	if (((todo & DO_NEW_REG) && !(PLANTED(REGISTRATION_KEPT) && (dev->state == STATE_RG || dev->state == STATE_LI))) ||
+	    (PLANTED(NEW_REGISTRATION) && (todo & DO_BACKOFF) && dev->state == STATE_RG))
 		draw_registration(dev);
 	if (todo & DO_BACKOFF) {
 		wait = draw_backoff(dev, at, b->retry_after_s);
@@ -162,7 +163,9 @@ static time_ns change(struct device *dev, unsigned todo, const struct bring *b, 
 		dev->wait_until = at->now;
 	if (todo & DO_WAIT_CODE)
 		dev->wait_until = time_add(at->now, dev->sh->code_wait);
-	if (todo & DO_MEASURE_DONE) {
+	if (PLANTED(REJECTED_MEASURE_KEPT) && (todo & DO_MEASURE_DONE) && b->code >= 400) {
+		draw_backoff(dev, at, -1);
+	} else if (todo & DO_MEASURE_DONE) {
 		dev->has_measure = false;
 		dev->wait_until = dev->due_at;
 	}
@@ -216,7 +219,8 @@ static void take(struct device *dev, const struct device_row *row, const struct 
 	snprintf(reg, sizeof(reg), "%.8s", dev->registration);
 	wait = change(dev, todo, b, at, fx);
 	dev->state = row->to;
-	if ((todo & DO_STORE) || ((todo & DO_WIPE) && dev->file_has_tokens))
+	if (((todo & DO_STORE) || ((todo & DO_WIPE) && dev->file_has_tokens)) &&
+	    !(PLANTED(WIPE_FORGOTTEN) && (todo & DO_WIPE)))
 		fx_store(fx, dev, todo & DO_TAKE_TOKENS);
 	if (todo & DO_SILENCE) {
 		fx_add(fx, DEVICE_FX_SILENCE);
@@ -436,7 +440,12 @@ static enum device_cause judge_reply(struct device *dev, const struct device_eve
 	bool verified = false;
 
 	*believed = true;
-	if (device_needs_signature(dev->resource, r) && !dev->accept_unsigned) {
+	if (PLANTED(IDLE_ON_404) && r->code == 404 && (dev->state == STATE_RG || dev->state == STATE_LI))
+		cause = CAUSE_403;
+	if (PLANTED(RETRIES_ON_412) && r->code == 412 && dev->state != STATE_PV)
+		cause = CAUSE_503;
+	if (device_needs_signature(dev->resource, r) && !dev->accept_unsigned &&
+	    !(PLANTED(UNSIGNED_BELIEVED) && !r->signature)) {
 		verified = device_signature_good(dev, r);
 		if (!verified) {
 			why = r->signature ? "signature" : "unsigned";
@@ -446,7 +455,7 @@ static enum device_cause judge_reply(struct device *dev, const struct device_eve
 	}
 	if (cause == CAUSE_200)
 		cause = cause_of_200(dev, r, at, b, &why);
-	if (dev->state == STATE_RF && dev->rejected == DEVICE_REJECTED - 1 &&
+	if (dev->state == STATE_RF && dev->rejected == DEVICE_REJECTED - 1 && !PLANTED(REJECTED_FOR_EVER) &&
 	    (cause == CAUSE_400 || cause == CAUSE_404 || cause == CAUSE_413))
 		cause = CAUSE_REJECTED_10;
 	b->code = r->code > 0 ? r->code : 0;
@@ -486,7 +495,7 @@ static int reply(struct device *dev, const struct device_event *ev, const struct
 	bool believed;
 	int rv;
 
-	if (!dev->request_id || ev->id != dev->request_id)
+	if (!dev->request_id || (ev->id != dev->request_id && !PLANTED(LATE_BELIEVED)))
 		return take_cause(dev, CAUSE_LATE, &nothing, at, "late", fx);
 	if (PLANTED(SLOW_REPLY_STRANDS) && at->now - dev->request_at > NS_PER_S) {
 		dev->request_id = 0;

@@ -1,5 +1,7 @@
 /* What a device believes: signed replies, tokens, register's 200, and the TOTP it shows.
  * Nothing here is judged by the device's own clock, which may stand at 1970. */
+#include "core/hash.h"
+#include "core/plant.h"
 #include "sim/device_priv.h"
 
 #include <liboath/oath.h>
@@ -25,14 +27,15 @@ static const char *verify_one(const struct device *dev, const char *token, enum 
 {
 	const char *owner;
 
-	if (token_verify(device_keys(dev), token, strlen(token), TOKEN_TEXT_MAX, c, NULL))
+	if (token_verify(device_keys(dev), token, strlen(token), TOKEN_TEXT_MAX, c, NULL) &&
+	    !PLANTED(TOKENS_UNVERIFIED))
 		return "token_signature";
 	owner = c->sub[0] ? c->sub : c->data_uuid;
-	if (strcmp(owner, dev->id.uuid) != 0)
+	if (strcmp(owner, dev->id.uuid) != 0 && !PLANTED(TOKENS_OF_ANYBODY) && !PLANTED(TOKENS_UNVERIFIED))
 		return "token_owner";
-	if (c->use != TOKEN_NONE_USE && c->use != use)
+	if (c->use != TOKEN_NONE_USE && c->use != use && !PLANTED(TOKEN_KIND_IGNORED))
 		return "token_kind";
-	if (c->has_exp && c->has_iat && c->exp <= c->iat)
+	if (c->has_exp && c->has_iat && c->exp <= c->iat && !PLANTED(TOKEN_DATES_IGNORED))
 		return "token_dates";
 	return NULL;
 }
@@ -75,8 +78,22 @@ bool device_needs_signature(enum msg_resource asked, const struct msg_response *
 	}
 }
 
+/* The nonce that a signature itself names; for the planted bug that asks no more of it. */
+static void own_nonce(const char *signature, char nonce[NONCE_LEN + 1])
+{
+	const char *claims = signature ? strchr(signature, '.') : NULL;
+	uint8_t text[1024];
+	int n = claims ? hash_b64url_decode(claims + 1, strcspn(claims + 1, "."), text, sizeof(text)) : -1;
+	json_t *j = n < 0 ? NULL : json_loadb((const char *)text, (size_t)n, 0, NULL);
+	const char *named = json_string_value(json_object_get(j, "nonce"));
+
+	snprintf(nonce, NONCE_LEN + 1, "%s", named ? named : "");
+	json_decref(j);
+}
+
 bool device_signature_good(const struct device *dev, const struct msg_response *r)
 {
+	char nonce[NONCE_LEN + 1];
 	struct reply_claims c = {.nonce = dev->nonce,
 				 .resource = msg_resource_name(dev->resource),
 				 .code = r->code,
@@ -84,6 +101,10 @@ bool device_signature_good(const struct device *dev, const struct msg_response *
 				 .command = r->command,
 				 .retry_after_s = r->retry_after_s};
 
+	if (PLANTED(REPLAY_BELIEVED)) {
+		own_nonce(r->signature, nonce);
+		c.nonce = nonce;
+	}
 	return r->signature && !reply_verify(device_keys(dev), r->signature, &c, NULL);
 }
 
@@ -116,7 +137,7 @@ enum device_cause device_judge_register(const struct device *dev, json_t *payloa
 	*interval = device_clamp_interval(json_number_value(seconds));
 	if (strcmp(method, "TOPT") == 0)
 		method = "TOTP"; /* the seed's spelling */
-	if (!dev->accept_unsigned && !token_keys_has_pem(device_keys(dev), key))
+	if (!dev->accept_unsigned && !PLANTED(PIN_IGNORED) && !token_keys_has_pem(device_keys(dev), key))
 		*why = "key_not_pinned";
 	else if (!offers(dev, method))
 		*why = "method_not_offered";
