@@ -15,6 +15,7 @@ struct fault {
 	bool due;  /* its event was seen: it fires at its point */
 	json_t *args, *match;
 	json_t *dev; /* {uuid: true}: each event asks, however many there are; NULL: any */
+	bool gated;
 	int64_t nth;   /* 0: every match */
 	int64_t times; /* firings left */
 	int64_t seen;
@@ -28,6 +29,8 @@ struct faults {
 	uint64_t seed;
 	unsigned count;
 	struct fault *first, **tail;
+	bool (*may)(void *ctx, const char *name, const char *dev);
+	void *ctx;
 };
 
 struct faults *faults_new(uint64_t seed)
@@ -117,20 +120,27 @@ static int read_where(struct fault *f, const char *name, const char *on, const c
 	return 0;
 }
 
-static int read_spec(struct fault *f, json_t *spec, struct err *e)
+void faults_gate(struct faults *fs, bool (*may)(void *ctx, const char *name, const char *dev), void *ctx)
+{
+	fs->may = may;
+	fs->ctx = ctx;
+}
+
+static int read_spec(struct fault *f, json_t *spec, bool gates, struct err *e)
 {
 	const char *name = NULL, *on = NULL, *what = NULL, *at = NULL;
 	json_t *args = NULL, *match = NULL, *dev = NULL;
 	json_int_t nth = 1, times = INT64_MAX, from = 0, until = -1;
-	int each = 0;
+	int each = 0, gated = 0;
 	double chance = 1;
 	json_error_t je;
 	int rv;
 
 	if (json_unpack_ex(spec, &je, JSON_STRICT,
-			   "{s:s, s?s, s?s, s:s, s?o, s?o, s?o, s?I, s?b, s?I, s?F, s?I, s?I}", "name", &name, "on", &on,
+			   "{s:s, s?s, s?s, s:s, s?o, s?o, s?o, s?I, s?b, s?I, s?F, s?I, s?I, s?b}", "name", &name, "on", &on,
 			   "at", &at, "do", &what, "args", &args, "match", &match, "dev", &dev, "nth", &nth, "each", &each,
-			   "times", &times, "chance", &chance, "from_ns", &from, "until_ns", &until))
+			   "times", &times, "chance", &chance, "from_ns", &from, "until_ns", &until,
+			   "gated", &gated))
 		return err_set(e, ERR_PARSE, "fault: %s", je.text);
 	rv = read_where(f, name, on, at, e);
 	if (rv)
@@ -143,6 +153,8 @@ static int read_spec(struct fault *f, json_t *spec, struct err *e)
 		return err_set(e, ERR_PARSE, "fault '%s': match compares with texts and whole numbers only", name);
 	if (!only_texts(dev))
 		return err_set(e, ERR_PARSE, "fault '%s': dev is a list of uuids", name);
+	if (gated && !gates)
+		return err_set(e, ERR_UNSUPPORTED, "fault '%s': nobody here knows the devices' states", name);
 	if (from < 0)
 		return err_set(e, ERR_PARSE, "fault '%s': from_ns starts at 0", name);
 	if (nth < 1 || times < 1 || chance < 0 || chance > 1)
@@ -154,6 +166,7 @@ static int read_spec(struct fault *f, json_t *spec, struct err *e)
 	f->dev = dev ? set_of(dev) : NULL;
 	if (!f->name || !f->what || !f->args || (dev && !f->dev))
 		return err_set(e, ERR_NOMEM, "out of memory");
+	f->gated = gated;
 	f->nth = each ? 0 : nth;
 	f->times = each ? times : 1;
 	f->chance = chance;
@@ -172,7 +185,7 @@ int faults_arm(struct faults *fs, json_t *spec, struct err *e)
 	f = calloc(1, sizeof(*f));
 	if (!f)
 		return err_set(e, ERR_NOMEM, "out of memory");
-	rv = read_spec(f, spec, e);
+	rv = read_spec(f, spec, fs->may, e);
 	if (rv) {
 		fault_free(f);
 		return rv;
@@ -243,9 +256,10 @@ static bool open_at(const struct fault *f, time_ns t)
 	return f->times && t >= f->from && t < f->until;
 }
 
-static bool meant(const struct fault *f, const struct journal_event *ev)
+static bool meant(const struct faults *fs, const struct fault *f, const struct journal_event *ev)
 {
-	return f->on == (int)ev->kind && open_at(f, ev->t) && dev_matches(f, ev->dev) && fields_match(f, ev);
+	return f->on == (int)ev->kind && open_at(f, ev->t) && dev_matches(f, ev->dev) && fields_match(f, ev) &&
+	       (!f->gated || fs->may(fs->ctx, f->name, ev->dev));
 }
 
 const struct fault *fault_hook(void *faults, const struct journal_event *ev)
@@ -253,7 +267,7 @@ const struct fault *fault_hook(void *faults, const struct journal_event *ev)
 	struct faults *fs = faults;
 
 	for (struct fault *f = fs->first; f; f = f->next)
-		if (f->point < 0 && meant(f, ev) && takes(f))
+		if (f->point < 0 && meant(fs, f, ev) && takes(f))
 			return f;
 	return NULL;
 }
@@ -261,7 +275,7 @@ const struct fault *fault_hook(void *faults, const struct journal_event *ev)
 void faults_foresee(struct faults *fs, const struct journal_event *ev)
 {
 	for (struct fault *f = fs->first; f; f = f->next)
-		if (f->point >= 0 && meant(f, ev) && takes(f))
+		if (f->point >= 0 && meant(fs, f, ev) && takes(f))
 			f->due = true;
 }
 

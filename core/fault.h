@@ -9,7 +9,8 @@
  *    "dev": ["<uuid>", …],                        absent: any device
  *    "nth": 2 | "each": true,                     default: the first match only
  *    "times": 3, "chance": 0.5,                   at most; with that probability
- *    "from_ns": 0, "until_ns": 5000000000}        armed only in that window of journal time
+ *    "from_ns": 0, "until_ns": 5000000000,        armed only in that window of journal time
+ *    "gated": true}                               only while faults_gate's function says so
  *
  * With "at": POINT (core/crash.h) it waits for that point instead: alone, "nth", "each",
  * "times", "chance" and the window are those of the point; with "on" they are those of the
@@ -32,6 +33,9 @@ void faults_free(struct faults *fs);
 /* Arms one; its JSON is read, not kept, but for `args` (a reference is taken).
  * Returns 0, ERR_PARSE, ERR_LIMIT, ERR_NOMEM. */
 int faults_arm(struct faults *fs, json_t *spec, struct err *e);
+/* Who decides whether a gated fault may fire on an event about `dev` (NULL: about none).
+ * Without one no gated fault is taken (ERR_UNSUPPORTED). */
+void faults_gate(struct faults *fs, bool (*may)(void *ctx, const char *name, const char *dev), void *ctx);
 /* Disarms by name; 0 or ERR_NOTFOUND. */
 int faults_disarm(struct faults *fs, const char *name);
 /* A journal_hook over a struct faults. At most one fault fires an event, the

@@ -24,6 +24,7 @@ static const struct {
 	[VERDICT_PASS] = {"PASS", "\033[32m"},          [VERDICT_FAIL] = {"FAIL", "\033[1;31m"},
 	[VERDICT_INCONCLUSIVE] = {"INC?", "\033[33m"},  [VERDICT_SKIP] = {"SKIP", "\033[2m"},
 	[VERDICT_XFAIL] = {"XFAIL", "\033[2m"},         [VERDICT_XPASS] = {"XPASS", "\033[1;31m"},
+	[VERDICT_QUARANTINE] = {"QUAR", "\033[33m"},
 };
 
 static const char *or_empty(const char *s)
@@ -207,7 +208,7 @@ void console_scenario(struct console *c, const struct scenario_result *s)
 		fprintf(c->out, " %s\n", note);
 		c->footnoted = true;
 	} else {
-		bool reason = s->reason && s->verdict == VERDICT_XFAIL;
+		bool reason = s->reason && (s->verdict == VERDICT_XFAIL || s->verdict == VERDICT_QUARANTINE);
 
 		fprintf(c->out, " %s\n", or_empty(reason ? s->reason : s->summary));
 	}
@@ -223,7 +224,7 @@ void console_scenario(struct console *c, const struct scenario_result *s)
 static void put_verdicts(struct console *c, const struct run_result *r)
 {
 	static const char *const words[VERDICT_COUNT] = {"passed", "failed", "inconclusive", "skipped",
-							  "failed as expected", "passed unexpectedly"};
+							  "failed as expected", "passed unexpectedly", "in quarantine"};
 	const char *sep = "";
 	unsigned skipped = run_result_count(r, VERDICT_SKIP);
 

@@ -117,7 +117,7 @@ static int testcase(xmlTextWriter *w, const struct scenario_result *s)
 	if (s->source.file && s->source.file[0] &&
 	    (attribute(w, "file", s->source.file) < 0 || attribute_n(w, "line", (uint64_t)s->source.line) < 0))
 		goto out;
-	if (s->verdict == VERDICT_SKIP || s->verdict == VERDICT_XFAIL)
+	if (s->verdict == VERDICT_SKIP || s->verdict == VERDICT_XFAIL || s->verdict == VERDICT_QUARANTINE)
 		rv = skipped(w, s);
 	else if (s->verdict == VERDICT_FAIL || s->verdict == VERDICT_XPASS)
 		rv = outcome(w, s, "failure");
@@ -147,7 +147,7 @@ static void add(struct tally *t, const struct scenario_result *s)
 	t->tests++;
 	t->failures += s->verdict == VERDICT_FAIL || s->verdict == VERDICT_XPASS;
 	t->errors += s->verdict == VERDICT_INCONCLUSIVE;
-	t->skipped += s->verdict == VERDICT_SKIP || s->verdict == VERDICT_XFAIL;
+	t->skipped += s->verdict == VERDICT_SKIP || s->verdict == VERDICT_XFAIL || s->verdict == VERDICT_QUARANTINE;
 	t->ns += span_of(s);
 }
 

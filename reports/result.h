@@ -22,7 +22,8 @@
 	X(INCONCLUSIVE, "INCONCLUSIVE")                                                                        \
 	X(SKIP, "SKIP")                                                                                        \
 	X(XFAIL, "XFAIL")                                                                                      \
-	X(XPASS, "XPASS")
+	X(XPASS, "XPASS")                                                                                      \
+	X(QUARANTINE, "QUARANTINE") /* failed or inconclusive, and not counted */
 /* X(NAME, "name"): whose doing a failure is */
 #define BLAME_TABLE(X)                                                                                         \
 	X(NONE, "none")                                                                                        \

@@ -62,6 +62,7 @@ struct source {
 struct world_virtual {
 	uint64_t seed;
 	time_ns now, delay;
+	int64_t day_ms; /* of the wall clock at the start, behind midnight */
 	struct heap events;
 	struct actor actors[WORLD_VIRTUAL_ACTORS];
 	unsigned actors_n;
@@ -387,7 +388,7 @@ int world_virtual_at(struct world_virtual *w, time_ns time, world_virtual_fn *fn
 
 struct instant world_virtual_now(const struct world_virtual *w, int actor)
 {
-	int64_t offset = actor >= 0 ? w->actors[actor].offset_ms : 0;
+	int64_t offset = w->day_ms + (actor >= 0 ? w->actors[actor].offset_ms : 0);
 
 	return (struct instant){.now = w->now,
 				.boot = w->now,
@@ -536,6 +537,11 @@ struct secret_source *world_virtual_secret(struct world_virtual *w, const char *
 		return NULL;
 	}
 	return &s->base;
+}
+
+void world_virtual_day(struct world_virtual *w, time_ns since_midnight)
+{
+	w->day_ms = (int64_t)(since_midnight / NS_PER_MS);
 }
 
 static time_t virtual_time(time_t *out)

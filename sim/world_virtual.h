@@ -54,6 +54,8 @@ int world_virtual_bind_span(struct world_virtual *w, int actor, const struct wor
 void world_virtual_remove(struct world_virtual *w, int actor);
 /* Gives it a turn at this instant: after a call into it from outside. */
 void world_virtual_touch(struct world_virtual *w, int actor);
+/* The wall clock's time of day at the start, behind midnight (UTC): all actors'. Before anything runs. */
+void world_virtual_day(struct world_virtual *w, time_ns since_midnight);
 /* Its wall clock stands that much aside from now on. */
 void world_virtual_clock(struct world_virtual *w, int actor, int64_t offset_ms);
 

@@ -565,7 +565,8 @@ int oracle_finish(struct oracle *o, const struct oracle_end *end, struct scenari
 		return ERR_NOMEM;
 	if (json_is_string(skip) && scenario_skip(&o->work, json_string_value(skip)))
 		return ERR_NOMEM;
-	if (verdict_decide(&o->work, json_object_get(o->plan, "xfail"), &o->verdict) || o->failed)
+	if (verdict_decide(&o->work, json_object_get(o->plan, "xfail"), &o->verdict) ||
+	    verdict_quarantine(&o->work, json_object_get(o->plan, "quarantine"), &o->verdict) || o->failed)
 		return ERR_NOMEM;
 	scenario_result_clear(out);
 	if (!out->id && text_set(&out->id, json_string_value(id)))

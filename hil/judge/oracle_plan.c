@@ -77,7 +77,7 @@ static int read_fault(struct oracle *o, json_t *j, struct plan_fault *f, struct 
 	    place_parse(json_object_get(j, "source"), &f->at))
 		return err_set(e, ERR_NOMEM, "out of memory");
 	/* `times` of an event is a most; of a clock it is a promise */
-	f->optional = json_object_get(j, "chance") ||
+	f->optional = json_object_get(j, "chance") || json_object_get(j, "while") ||
 		      (json_object_get(j, "times") && (json_object_get(j, "on") || strcmp(f->what, "crash") == 0));
 	note_server(o, j);
 	note_server(o, json_object_get(j, "then"));

@@ -100,6 +100,24 @@ int verdict_decide(struct scenario_result *s, json_t *xfail, const struct verdic
 	return rv;
 }
 
+int verdict_quarantine(struct scenario_result *s, json_t *quarantine, const struct verdict_options *opt)
+{
+	const char *why = json_string_value(json_object_get(quarantine, "reason"));
+	const char *until = json_string_value(json_object_get(quarantine, "until"));
+	char text[768];
+
+	if (!json_is_object(quarantine) || !why || !until)
+		return 0;
+	if (opt && opt->today && strcmp(until, opt->today) <= 0)
+		return scenario_note(s, "its quarantine ended on %s: %s", until, why);
+	if (s->verdict != VERDICT_FAIL && s->verdict != VERDICT_INCONCLUSIVE)
+		return 0;
+	snprintf(text, sizeof(text), "%s, not counted until %s (%s): %s", verdict_name(s->verdict), until, why,
+		 s->reason ? s->reason : "");
+	s->verdict = VERDICT_QUARANTINE;
+	return text_set(&s->reason, text);
+}
+
 int verdict_exit(enum verdict v)
 {
 	switch (v) {

@@ -29,6 +29,9 @@ struct verdict_options {
 /* Decides verdict, reason and blame of `s` from its checks; `xfail` is the plan's
  * member or NULL. A SKIP stays one. 0 or ERR_NOMEM. */
 int verdict_decide(struct scenario_result *s, json_t *xfail, const struct verdict_options *opt);
+/* Behind verdict_decide: what failed or could not be told is QUARANTINE until `quarantine`
+ * (the plan's member, NULL: none) expires. 0 or ERR_NOMEM. */
+int verdict_quarantine(struct scenario_result *s, json_t *quarantine, const struct verdict_options *opt);
 
 /* The exit code of one verdict, of a whole run, and the one of two that wins. */
 int verdict_exit(enum verdict v);

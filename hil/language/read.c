@@ -468,6 +468,10 @@ static json_t *read_scalar(struct reader *r, const struct yaml_node *n, const st
 		return read_bits(r, n, k);
 	case VOCAB_SEED:
 		return read_seed(r, n, k);
+	case VOCAB_TIME:
+		if (read_time_of_day(n->text) >= 0)
+			return json_integer(read_time_of_day(n->text));
+		break;
 	case VOCAB_DATE:
 		return read_date(r, n, k);
 	case VOCAB_STATE: {

@@ -16,6 +16,7 @@ struct reader {
 	const struct source *src;
 	json_t *groups;   /* of the scenario, for `who`; NULL outside of one. Borrowed. */
 	int64_t senders, receivers;
+	const json_t *start;    /* of the scenario: ns since midnight; NULL: not said. Borrowed. */
 	struct yaml_tree *tree; /* of the file */
 	size_t expanded;  /* nodes that matrices looked at, of the file */
 	bool nomem; /* sticky */

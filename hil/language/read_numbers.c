@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/time.h"
+
 #define BPS_MAX 1e12
 
 json_t *read_bits(struct reader *r, const struct yaml_node *n, const struct vocab_key *k)
@@ -78,4 +80,17 @@ json_t *read_numbers(struct reader *r, const struct yaml_node *n, const struct v
 		if (set[i])
 			read_append(r, out, json_integer(i));
 	return out;
+}
+
+int64_t read_time_of_day(const char *text)
+{
+	size_t len = strlen(text);
+	int h, m, s = 0;
+
+	if ((len != 5 && len != 8) || strspn(text, "0123456789:") != len || text[2] != ':' || (len == 8 && text[5] != ':') ||
+	    strchr(text + 3, ':') != (len == 8 ? text + 5 : NULL))
+		return -1;
+	if (sscanf(text, len == 8 ? "%2d:%2d:%2d" : "%2d:%2d", &h, &m, &s) < 2 || h > 23 || m > 59 || s > 59)
+		return -1;
+	return (int64_t)(h * 3600 + m * 60 + s) * (int64_t)NS_PER_S;
 }

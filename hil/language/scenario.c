@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/time.h"
 #include "hil/language/scenario_internal.h"
@@ -40,6 +41,7 @@ static int plans_add(struct plans *p, json_t *plan)
 struct suite {
 	const char *name;
 	json_t *defaults; /* NULL: none */
+	json_t *below;    /* those of the file that is included; NULL: none is */
 	struct plans *out;
 };
 
@@ -200,6 +202,7 @@ static void read_scenario(struct reader *r, const struct yaml_node *n, void *sui
 	json_t *plan = json_object();
 
 	r->groups = NULL;
+	r->start = NULL;
 	if (!plan || !read_map(r, n, "scenario", plan)) {
 		json_decref(plan);
 		return;
@@ -209,9 +212,11 @@ static void read_scenario(struct reader *r, const struct yaml_node *n, void *sui
 	read_id(r, n, s, plan);
 	finish_network(r, n, plan);
 	apply_defaults(r, plan, s->defaults);
+	apply_defaults(r, plan, s->below);
 	fill_in(r, plan);
 	r->senders = json_integer_value(json_object_get(json_object_get(plan, "modems"), "senders"));
 	r->receivers = json_integer_value(json_object_get(json_object_get(plan, "modems"), "receivers"));
+	r->start = json_object_get(plan, "start_ns");
 	read_parts(r, n, plan);
 	scenario_whole(r, n, plan);
 	r->groups = NULL;
@@ -236,40 +241,147 @@ static void stem(const char *path, char *out, size_t size)
 			*p = '-';
 }
 
-static void read_file(struct reader *r, const struct yaml_node *root, struct plans *out)
+static json_t *read_defaults(struct reader *r, const struct yaml_node *root)
 {
-	const struct yaml_node *n;
-	struct suite s = {.out = out};
-	json_t *none = json_object(), *suite = NULL;
-	char name[65];
+	const struct yaml_node *n = yaml_get(root, "defaults");
+	json_t *defaults = n ? read_key(r, n, "file", "defaults") : NULL;
 
-	if (!none || !read_map(r, root, "file", none))
-		goto end;
-	if ((n = yaml_get(root, "version")))
-		json_decref(read_key(r, n, "file", "version"));
-	if ((n = yaml_get(root, "suite")))
-		suite = read_key(r, n, "file", "suite");
-	if (suite && vocab_has("report.json junit.xml summary.md index.html journal.jsonl", json_string_value(suite)))
-		diag_error(r->ds, r->src, n->at, NULL, "a suite cannot be called '%s', as a report is", json_string_value(suite));
-	stem(r->src->name, name, sizeof(name));
-	s.name = suite ? json_string_value(suite) : *name ? name : "scenarios";
-	n = yaml_get(root, "defaults");
-	if (n)
-		s.defaults = read_key(r, n, "file", "defaults");
-	if (s.defaults)
-		finish_network(r, n, s.defaults);
-	n = yaml_get(root, "scenarios");
+	if (defaults)
+		finish_network(r, n, defaults);
+	return defaults;
+}
+
+static void read_list(struct reader *r, const struct yaml_node *root, const struct yaml_node *below, struct suite *s)
+{
+	const struct yaml_node *n = yaml_get(root, "scenarios"), *defaults = yaml_get(root, "defaults");
+
+	/* an included file's own defaults lie below those of the one that includes it */
 	if (n && n->kind != YAML_KIND_LIST)
 		diag_error(r->ds, r->src, n->at, "- name: …", "'scenarios' wants a list of scenarios");
 	else if (n && !n->first)
 		diag_error(r->ds, r->src, n->at, NULL, "no scenario in it");
 	else if (n)
 		for (const struct yaml_item *i = n->first; i; i = i->next)
-			scenario_cases(r, i->value, yaml_get(root, "defaults"), read_scenario, &s);
-	json_decref(s.defaults);
+			scenario_cases(r, i->value, below ? below : defaults, below ? defaults : NULL, read_scenario, s);
+	else if (!yaml_get(root, "include"))
+		diag_error(r->ds, r->src, root->at, NULL, "'scenarios' is missing");
+}
+
+static void read_suite(struct reader *r, const struct yaml_node *root, char *name, size_t size)
+{
+	const struct yaml_node *n = yaml_get(root, "suite");
+	json_t *suite = n ? read_key(r, n, "file", "suite") : NULL;
+
+	if (suite && vocab_has("report.json junit.xml summary.md index.html journal.jsonl", json_string_value(suite)))
+		diag_error(r->ds, r->src, n->at, NULL, "a suite cannot be called '%s', as a report is", json_string_value(suite));
+	stem(r->src->name, name, size);
+	if (suite)
+		snprintf(name, size, "%s", json_string_value(suite));
+	else if (!*name)
+		snprintf(name, size, "scenarios");
 	json_decref(suite);
-end:
+}
+
+static bool read_head(struct reader *r, const struct yaml_node *root)
+{
+	const struct yaml_node *n = yaml_get(root, "version");
+	json_t *none = json_object();
+	bool fits = none && read_map(r, root, "file", none);
+
+	if (fits && n)
+		json_decref(read_key(r, n, "file", "version"));
 	json_decref(none);
+	return fits;
+}
+
+/* ---- include ---- */
+
+static bool same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+static void read_included(struct reader *outer, const struct yaml_node *defaults, const struct source *src, struct suite *s)
+{
+	struct reader r = {.ds = outer->ds, .src = src};
+	const struct yaml_node *root, *n;
+	static const struct yaml_node none = {.kind = YAML_KIND_MAP};
+
+	r.tree = yaml_tree_parse(src, r.ds);
+	if (!r.tree)
+		return;
+	root = yaml_tree_root(r.tree);
+	if (read_head(&r, root)) {
+		n = yaml_get(root, "include");
+		if (n)
+			diag_error(r.ds, src, n->at, NULL, "a file that is included by another (%s) includes none itself",
+				   outer->src->name);
+		s->below = read_defaults(&r, root);
+		read_list(&r, root, defaults ? defaults : &none, s);
+		json_decref(s->below);
+		s->below = NULL;
+	}
+	outer->nomem = outer->nomem || r.nomem;
+	yaml_tree_free(r.tree);
+}
+
+/* `path` counts from the folder of the file that includes it. */
+static void include_one(struct reader *r, const struct yaml_node *root, const struct yaml_node *path, struct suite *s)
+{
+	const char *slash = strrchr(r->src->name, '/');
+	char full[PATH_MAX];
+	struct source src;
+
+	if (snprintf(full, sizeof(full), "%.*s%s", slash && path->text[0] != '/' ? (int)(slash - r->src->name + 1) : 0,
+		     r->src->name, path->text) >= (int)sizeof(full)) {
+		diag_error(r->ds, r->src, path->at, NULL, "a path that is too long");
+		return;
+	}
+	if (access(full, R_OK)) {
+		diag_error(r->ds, r->src, path->at, "a path counts from this file's folder", "'%.200s' cannot be read: %s", full,
+			   strerror(errno));
+		return;
+	}
+	if (same_file(full, r->src->name)) {
+		diag_error(r->ds, r->src, path->at, NULL, "the file includes itself");
+		return;
+	}
+	diags_file(r->ds);
+	if (source_read(full, YAML_SIZE_MAX, r->ds, &src) == 0) {
+		read_included(r, yaml_get(root, "defaults"), &src, s);
+		source_free(&src);
+	}
+}
+
+static void read_includes(struct reader *r, const struct yaml_node *root, struct suite *s)
+{
+	const struct yaml_node *n = yaml_get(root, "include"), *one;
+	json_t *paths = n ? read_key(r, n, "file", "include") : NULL;
+	const struct yaml_item *walk = NULL;
+	bool begun = false;
+
+	/* what is wrong with a path was told by read_key */
+	while (n && (one = read_each(n, &walk, &begun)))
+		if (one->kind == YAML_KIND_SCALAR && one->text[0])
+			include_one(r, root, one, s);
+	json_decref(paths);
+}
+
+static void read_file(struct reader *r, const struct yaml_node *root, struct plans *out)
+{
+	char name[65];
+	struct suite s = {.out = out, .name = name};
+
+	if (!read_head(r, root))
+		return;
+	read_suite(r, root, name, sizeof(name));
+	s.defaults = read_defaults(r, root);
+	read_list(r, root, NULL, &s);
+	/* last: diags of another file stand behind this one's */
+	read_includes(r, root, &s);
+	json_decref(s.defaults);
 }
 
 int scenario_parse(const struct source *src, struct diags *ds, struct plans *out)

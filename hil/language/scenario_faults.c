@@ -145,6 +145,24 @@ json_t *scenario_match(struct reader *r, const struct yaml_node *n, enum journal
 
 /* ---- when ---- */
 
+/* The next time that it is so late, counted from `start`. */
+static void read_at_time(struct reader *r, const struct yaml_node *n, json_t *out)
+{
+	static const struct vocab_key row = {.key = "at", .type = VOCAB_TIME};
+	const int64_t day = 86400 * (int64_t)NS_PER_S;
+	json_t *time = read_value(r, n, &row);
+	int64_t start;
+
+	if (time && !r->start) {
+		diag_error(r->ds, r->src, n->at, "as in start: \"00:00\"",
+			   "'at' is a time of day, and the scenario does not say when it starts");
+	} else if (time) {
+		start = json_integer_value(r->start);
+		read_put(r, out, "at_ns", json_integer((json_integer_value(time) - start + day) % day));
+	}
+	json_decref(time);
+}
+
 static void read_at(struct reader *r, const struct yaml_node *n, json_t *out)
 {
 	static const struct vocab_key row = {
@@ -152,7 +170,7 @@ static void read_at(struct reader *r, const struct yaml_node *n, json_t *out)
 	json_t *v;
 
 	if (n->kind == YAML_KIND_SCALAR && strchr(n->text, ':')) {
-		diag_error(r->ds, r->src, n->at, NULL, "'at' as a time of day is not supported yet");
+		read_at_time(r, n, out);
 		return;
 	}
 	v = read_value(r, n, &row);
@@ -289,6 +307,19 @@ static void check_args(struct reader *r, const struct yaml_node *map, const stru
 		scenario_reply(r, map, n, args);
 }
 
+/* Whose state a fault looks at must be known, and be a device's. */
+static void check_while(struct reader *r, const struct yaml_node *n, json_t *f)
+{
+	json_t *held = json_object_get(f, "while");
+	const struct yaml_node *node = yaml_get(n, "while"), *who = yaml_get(node, "who");
+
+	if (held && who && !who_is_devices(json_object_get(held, "who")))
+		diag_error(r->ds, r->src, who->at, NULL, "'while' is about devices, not '%s'", who->text);
+	else if (held && !who && !yaml_get(n, "on"))
+		diag_error(r->ds, r->src, node->at, "as in while: {who: A, is: PROVISIONED}",
+			   "without an event 'while' needs to say who");
+}
+
 static void check_who(struct reader *r, const struct yaml_node *n, const struct vocab_action *a, json_t *who)
 {
 	if (n && who && (a->when & VOCAB_POINT) && json_object_get(who, "modem"))
@@ -360,6 +391,7 @@ static json_t *read_fault(struct reader *r, const struct yaml_node *n, size_t in
 		check_event(r, what, a, (enum journal_kind)journal_kind_by_name(on));
 	else if (!(a->when & (VOCAB_TIMED | VOCAB_POINT)) && !yaml_get(n, "on"))
 		diag_error(r->ds, r->src, what->at, NULL, "'%s' needs an event ('on')", a->name);
+	check_while(r, n, f);
 	check_who(r, yaml_get(n, "who"), a, json_object_get(f, "who"));
 	if ((a->when & VOCAB_POINT) && !on && yaml_get(n, "who") && json_object_get(f, "who") &&
 	    who_is_devices(json_object_get(f, "who")))

@@ -55,7 +55,7 @@ static void add(struct matrix *m, const struct yaml_node *name, const struct yam
 			m->failed = true;
 		}
 		m->all[i].value = value; /* a scenario's own goes before its defaults' */
-		m->all[i].shared = false;
+		m->all[i].shared = shared;
 		return;
 	}
 	if (!is_parameter_name(name->text)) {
@@ -436,18 +436,19 @@ static void check_used(struct matrix *m)
 }
 
 void scenario_cases(struct reader *r, const struct yaml_node *scenario, const struct yaml_node *defaults,
-		    scenario_case_fn *each, void *ctx)
+		    const struct yaml_node *below, scenario_case_fn *each, void *ctx)
 {
 	const struct yaml_node *node = yaml_get(scenario, "matrix"), *own = yaml_get(scenario, "parameters");
-	const struct yaml_node *shared = yaml_get(defaults, "parameters");
+	const struct yaml_node *shared = yaml_get(defaults, "parameters"), *lower = yaml_get(below, "parameters");
 	struct matrix m = {.r = r, .scenario = scenario};
 
-	if (!node && !own && !shared) {
+	if (!node && !own && !shared && !lower) {
 		each(r, scenario, ctx);
 		return;
 	}
 	/* what stands there is read once for each case */
 	r->ds->once = true;
+	take_parameters(&m, lower, true);
 	take_parameters(&m, shared, true);
 	take_parameters(&m, own, false);
 	m.fixed = m.n;

@@ -8,8 +8,8 @@ typedef void scenario_case_fn(struct reader *r, const struct yaml_node *scenario
 
 /* Calls `each` for every combination, `$name`s replaced in a copy that lives as long as
  * `r->tree`; once with `scenario` itself where there are no parameters. `defaults` is the
- * file's, NULL: none. What is wrong goes to the diags. */
+ * file's, `below` the ones below those (of an included file); NULL: none. What is wrong goes to the diags. */
 void scenario_cases(struct reader *r, const struct yaml_node *scenario, const struct yaml_node *defaults,
-		    scenario_case_fn *each, void *ctx);
+		    const struct yaml_node *below, scenario_case_fn *each, void *ctx);
 
 #endif

@@ -309,6 +309,24 @@ static const char *needs_our_server(json_t *plan)
 	return NULL;
 }
 
+/* What only a clock of our own, or one process for all actors, can do. */
+static const char *needs_virtual(json_t *plan)
+{
+	json_t *one;
+	size_t i;
+
+	if (json_object_get(plan, "start_ns"))
+		return "its 'start' sets clocks that this rig only reads";
+	json_array_foreach(json_object_get(plan, "faults"), i, one) {
+		const char *on = json_string_value(json_object_get(one, "on"));
+		int kind = on ? journal_kind_by_name(on) : -1;
+
+		if (json_object_get(one, "while") && kind >= 0 && vocab_event_actor((enum journal_kind)kind) != VOCAB_DEVICE)
+			return "its 'while' asks for device states where server or modems are another process";
+	}
+	return NULL;
+}
+
 static bool file_serves(const struct rigfile *file, json_t *plan, char *why, size_t size)
 {
 	json_int_t wanted = json_integer_value(json_object_get(json_object_get(plan, "requires"), "modems"));
@@ -340,6 +358,10 @@ bool rig_serves(const char *rig, const struct rigfile *file, json_t *plan, char 
 
 	if (!lists_rig(plan, is_virtual ? "virtual" : loopback ? "loopback" : "file")) {
 		snprintf(why, size, "its 'rigs' leave this one out");
+		return false;
+	}
+	if (!is_virtual && needs_virtual(plan)) {
+		snprintf(why, size, "%s", needs_virtual(plan));
 		return false;
 	}
 	if (file)

@@ -24,6 +24,7 @@ static const char *const type_texts[VOCAB_TYPES] = {
 	[VOCAB_NUMBERS] = "numbers from 1 to 64, as 3, \"2..7\" or [1, 3]",
 	[VOCAB_SEED] = "a seed, as 0x5eed",
 	[VOCAB_DATE] = "a day, as 2027-01-31",
+	[VOCAB_TIME] = "a time of day, as \"02:00\"",
 	[VOCAB_STATE] = "a device state, as PROVISIONED",
 	[VOCAB_EVENT] = "an event of the journal, as sms.submitted",
 	[VOCAB_WHO] = "somebody, as A, \"A[3]\", A:10%, others or all",

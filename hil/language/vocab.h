@@ -25,6 +25,7 @@ enum vocab_type {
 	VOCAB_NUMBERS,  /* 3, "2..7" or a list of them → list of numbers, 1…64 */
 	VOCAB_SEED,     /* decimal or 0x… */
 	VOCAB_DATE,     /* YYYY-MM-DD */
+	VOCAB_TIME,     /* of day, HH:MM or HH:MM:SS → ns since midnight */
 	VOCAB_STATE,    /* of a device */
 	VOCAB_EVENT,    /* kind of the journal */
 	VOCAB_WHO,      /* who.h */

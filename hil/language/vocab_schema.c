@@ -208,6 +208,8 @@ static json_t *value_schema(const struct vocab_key *k)
 		return text("^[0-9]+(\\.[0-9]+)? ?[kMG]?bit/s$");
 	case VOCAB_NUMBERS:
 		return one_or_list(json_pack("{s:[s, s]}", "type", "integer", "string"));
+	case VOCAB_TIME:
+		return text("^[0-9]{2}:[0-9]{2}(:[0-9]{2})?$");
 	case VOCAB_DATE:
 		return text("^[0-9]{4}-[0-9]{2}-[0-9]{2}$");
 	case VOCAB_STATE:
@@ -264,7 +266,7 @@ static void add_keys(const char *place, json_t *properties, json_t *required, js
 
 static json_t *place_schema(const struct vocab_place *place)
 {
-	json_t *properties = json_object(), *required = json_array(), *rest = json_false();
+	json_t *properties = json_object(), *required = json_array(), *rest = json_false(), *all;
 	char args[64];
 
 	add_keys(place->name, properties, required, &rest);
@@ -279,8 +281,11 @@ static json_t *place_schema(const struct vocab_place *place)
 		for (size_t i = 0; i < vocab_places_n; i++)
 			if (strncmp(vocab_places[i].name, "step.", 5) == 0)
 				add_keys(vocab_places[i].name, properties, NULL, &rest);
-	return json_pack("{s:s, s:s, s:o, s:o, s:o}", "type", "object", "title", place->title, "properties", properties,
-			 "required", required, "additionalProperties", rest);
+	all = json_pack("{s:s, s:s, s:o, s:o, s:o}", "type", "object", "title", place->title, "properties", properties,
+			"required", required, "additionalProperties", rest);
+	if (strcmp(place->name, "file") == 0)
+		json_object_set_new(all, "anyOf", json_pack("[{s:[s]}, {s:[s]}]", "required", "scenarios", "required", "include"));
+	return all;
 }
 
 int vocab_schema(FILE *out)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/settings.h"
+#include "core/time.h"
 
 /* ---- scalars ---- */
 
@@ -180,6 +181,16 @@ static json_t *network_said(json_t *network)
 	return said;
 }
 
+static void put_time(struct buf *out, json_int_t ns)
+{
+	json_int_t s = ns / (json_int_t)NS_PER_S;
+
+	buf_printf(out, "\"%02d:%02d", (int)(s / 3600), (int)(s / 60 % 60));
+	if (s % 60)
+		buf_printf(out, ":%02d", (int)(s % 60));
+	buf_puts(out, "\"");
+}
+
 void put_value(struct buf *out, const struct vocab_key *k, json_t *v)
 {
 	json_t *said;
@@ -198,6 +209,9 @@ void put_value(struct buf *out, const struct vocab_key *k, json_t *v)
 		break;
 	case VOCAB_DURATION:
 		put_duration(out, json_integer_value(v));
+		break;
+	case VOCAB_TIME:
+		put_time(out, json_integer_value(v));
 		break;
 	case VOCAB_RATIO:
 		buf_printf(out, "%.12g%%", 100 * json_number_value(v));

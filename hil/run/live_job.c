@@ -597,6 +597,8 @@ int live_job_start(struct rig *r, struct job *job, struct err *e)
 		goto fail;
 	}
 	j->faults = faults_new(plan_seed(j->plan));
+	if (j->faults)
+		faults_gate(j->faults, plan_may_fire, j->plan);
 	journal_set_hook(j->journal, fault_hook, j->faults);
 	rv = mkdir(j->dir, 0700) ? err_set(e, ERR_IO, "%s: %s", j->dir, strerror(errno))
 				 : write_registry(j, e);

@@ -140,6 +140,11 @@ const struct settings *plan_settings(const struct plan *p)
 	return &p->settings;
 }
 
+time_ns plan_day(const struct plan *p)
+{
+	return (time_ns)json_integer_value(json_object_get(p->json, "start_ns"));
+}
+
 unsigned plan_senders(const struct plan *p)
 {
 	return p->senders;
@@ -442,10 +447,12 @@ enum plan_end plan_expire(struct plan *p, const struct instant *at)
 		return p->end;
 	arrive_due(p, at);
 	while (plan_later_due(p, at->now, &l)) {
-		if (l.fault)
-			plan_timed_fired(p, at, l.fault);
-		plan_act(p, at, l.what, l.args, l.who, l.index);
-		p->last_change = at->now;
+		if (!l.fault || plan_while_holds(p, l.fault, -1)) {
+			if (l.fault)
+				plan_timed_fired(p, at, l.fault);
+			plan_act(p, at, l.what, l.args, l.who, l.index);
+			p->last_change = at->now;
+		}
 		if (l.every && --l.times > 0) {
 			l.at += l.every;
 			plan_later_add(p, &l);

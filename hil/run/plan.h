@@ -72,6 +72,8 @@ void plan_free(struct plan *p);
 const char *plan_id(const struct plan *p);
 uint64_t plan_seed(const struct plan *p); /* derived from the scenario's seed and id */
 const struct settings *plan_settings(const struct plan *p);
+/* Time of day at the scenario's start, behind midnight. */
+time_ns plan_day(const struct plan *p);
 unsigned plan_senders(const struct plan *p);
 unsigned plan_receivers(const struct plan *p);
 /* How long a sender modem of the virtual rig is busy with one SMS. */
@@ -102,6 +104,9 @@ void plan_start(struct plan *p, const struct instant *at);
 void plan_state_changed(struct plan *p, const struct instant *at, unsigned index, enum state_name to);
 /* Every fault.fired that reaches the rig: starts its `then`. */
 void plan_fault_fired(struct plan *p, const struct instant *at, const char *name, const char *dev);
+/* Does the `while` of this fault hold, at an event about `dev` (uuid; NULL: about none)? For
+ * the actors of the rig's own process (faults_gate). */
+bool plan_may_fire(void *plan, const char *name, const char *dev);
 /* A server process that starts again knows of no fault: those of its own that may still
  * fire are armed once more. `nth` counts from there; `times` is what is left. */
 int plan_arm_server_again(struct plan *p, const struct instant *at, struct err *e);

@@ -149,6 +149,8 @@ static int arm_event(struct plan *p, const struct instant *at, json_t *fault, st
 	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
 		if ((v = json_object_get(fault, same[i])))
 			json_object_set(spec, same[i], v);
+	if (json_object_get(fault, "while"))
+		json_object_set_new(spec, "gated", json_true());
 	if ((v = json_object_get(fault, "times")))
 		json_object_set_new(spec, "times", json_integer(json_integer_value(v) - fired_times(fault)));
 	/* windows count from the scenario's start, the journal from the world's */
@@ -281,6 +283,53 @@ static int find_device(const struct plan *p, const char *uuid)
 	json_t *at = uuid ? json_object_get(p->by_uuid, uuid) : NULL;
 
 	return at ? (int)json_integer_value(at) : -1;
+}
+
+struct holding {
+	enum state_name state;
+	bool holds;
+};
+
+static void hold(struct plan *p, unsigned index, void *arg)
+{
+	struct holding *h = arg;
+
+	h->holds = h->holds && p->devices[index].state == h->state;
+}
+
+bool plan_while_holds(struct plan *p, json_t *fault, int index)
+{
+	json_t *held = json_object_get(fault, "while"), *who = json_object_get(held, "who");
+	const char *state = json_string_value(json_object_get(held, "state"));
+	struct holding h = {.state = STATE_COUNT, .holds = true};
+
+	if (!held)
+		return true;
+	if (state && state_by_name(state) >= 0)
+		h.state = (enum state_name)state_by_name(state);
+	if (who)
+		plan_each(p, who, hold, &h);
+	else if (index >= 0)
+		hold(p, (unsigned)index, &h);
+	else
+		return false; /* nobody is meant */
+	return h.holds;
+}
+
+bool plan_may_fire(void *plan, const char *name, const char *dev)
+{
+	struct plan *p = plan;
+	char full[256];
+	size_t i;
+	json_t *fault;
+
+	json_array_foreach(json_object_get(p->json, "faults"), i, fault)
+	{
+		fault_full_name(p, json_string_value(json_object_get(fault, "name")), full, sizeof(full));
+		if (strcmp(full, name) == 0)
+			return plan_while_holds(p, fault, find_device(p, dev));
+	}
+	return false;
 }
 
 static bool kills(json_t *fault)

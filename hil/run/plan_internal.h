@@ -83,6 +83,8 @@ int plan_arm_faults(struct plan *p, const struct instant *at, struct err *e);
 void plan_arm_timed(struct plan *p, const struct instant *at);
 /* One of them is due: says so in the journal, and starts its `then`. */
 void plan_timed_fired(struct plan *p, const struct instant *at, json_t *fault);
+/* Does the fault's `while` hold? `index`: the device of its event, −1: none. */
+bool plan_while_holds(struct plan *p, json_t *fault, int index);
 int plan_later_add(struct plan *p, const struct plan_later *l);
 bool plan_later_due(struct plan *p, time_ns now, struct plan_later *out);
 /* Is it one that befalls a link? Which: out. */

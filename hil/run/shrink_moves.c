@@ -117,7 +117,7 @@ static bool own_name(json_t *plan)
 
 static void labels(json_t *out, json_t *plan)
 {
-	static const char *const idle[] = {"xfail", "requires", "skip", "parity"};
+	static const char *const idle[] = {"xfail", "quarantine", "requires", "skip", "parity"};
 	json_t *plain = json_deep_copy(plan), *named;
 
 	for (size_t i = 0; i < sizeof(idle) / sizeof(idle[0]); i++)

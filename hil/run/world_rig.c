@@ -452,6 +452,8 @@ static int make_world(struct vrig *r, journal_sink *sink, void *ctx, struct err 
 	r->sqlite = r->world ? world_virtual_secret(r->world, "sqlite") : NULL;
 	if (!r->faults || !r->crashes || !r->sqlite)
 		return err_set(e, ERR_NOMEM, "out of memory");
+	faults_gate(r->faults, plan_may_fire, r->plan);
+	world_virtual_day(r->world, plan_day(r->plan));
 	journal_set_hook(r->journal, fault_hook, r->faults);
 	journal_set_reader(r->journal, on_event, r);
 	rng_init(&rng, plan_seed(r->plan), "run", "key");

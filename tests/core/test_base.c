@@ -610,6 +610,36 @@ START_TEST(a_fault_with_a_long_name)
 }
 END_TEST
 
+static bool even_devices(void *ctx, const char *name, const char *dev)
+{
+	(void)ctx;
+	ck_assert_str_eq(name, "f");
+	return dev && (dev[0] - '0') % 2 == 0;
+}
+
+/* Somebody who knows the devices decides; without one a gated fault is not taken. */
+START_TEST(a_gated_fault)
+{
+	json_t *j = json_pack("{s:s, s:s, s:s, s:b, s:b}", "name", "f", "on", "server.decision", "do", "drop", "gated", 1,
+			      "each", 1);
+	struct journal_event ev = {.t = 1, .kind = J_SERVER_DECISION};
+	struct faults *fs = faults_new(1);
+	struct err e = {0};
+
+	ck_assert_int_eq(faults_arm(fs, j, &e), ERR_UNSUPPORTED);
+	ck_assert_ptr_nonnull(strstr(e.text, "nobody here knows"));
+	faults_gate(fs, even_devices, NULL);
+	ck_assert_int_eq(faults_arm(fs, j, NULL), 0);
+	ck_assert_ptr_null(fault_hook(fs, &ev));
+	ev.dev = "1";
+	ck_assert_ptr_null(fault_hook(fs, &ev));
+	ev.dev = "2";
+	ck_assert_ptr_nonnull(fault_hook(fs, &ev));
+	json_decref(j);
+	faults_free(fs);
+}
+END_TEST
+
 START_TEST(long_names_have_streams_of_their_own)
 {
 	char a[1001], b[1001];
@@ -711,6 +741,7 @@ int main(void)
 	int failed;
 
 	suite_add_tcase(s, t);
+	tcase_add_test(t, a_gated_fault);
 	tcase_add_test(t, the_first_error_wins);
 	tcase_add_test(t, every_code_has_a_text);
 	tcase_add_test(t, a_buffer_ends_at_its_maximum);

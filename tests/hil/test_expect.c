@@ -284,6 +284,17 @@ static const struct {
 	{"passes though it should fail", "{\"id\": \"s/x\", \"xfail\": {\"reason\": \"known\", \"until\": \"2026-12-31\"}}",
 	 story_good, "row=OFF.on", "0 A[1] device.state from=OFF to=NOT_PROVISIONED row=OFF.on\n", VERDICT_XPASS,
 	 BLAME_NONE},
+	{"fails in quarantine", "{\"id\": \"s/x\", \"expect\": {\"never\": [{\"state\": \"IDLE\", " SRC
+				 "}]}, \"quarantine\": {\"reason\": \"shaky\", \"until\": \"2026-12-31\"}}",
+	 refused, "row=OFF.on", "0 A[1] device.state from=OFF to=NOT_PROVISIONED row=OFF.on\n", VERDICT_QUARANTINE,
+	 BLAME_UNKNOWN},
+	{"its quarantine is over", "{\"id\": \"s/x\", \"expect\": {\"never\": [{\"state\": \"IDLE\", " SRC
+				    "}]}, \"quarantine\": {\"reason\": \"shaky\", \"until\": \"2026-06-01\"}}",
+	 refused, "row=OFF.on", "0 A[1] device.state from=OFF to=NOT_PROVISIONED row=OFF.on\n", VERDICT_FAIL,
+	 BLAME_UNKNOWN},
+	{"passes in quarantine", "{\"id\": \"s/x\", \"quarantine\": {\"reason\": \"shaky\", \"until\": \"2026-12-31\"}}",
+	 story_good, "row=OFF.on", "0 A[1] device.state from=OFF to=NOT_PROVISIONED row=OFF.on\n", VERDICT_PASS,
+	 BLAME_NONE},
 	{"skipped", "{\"id\": \"s/x\", \"skip\": \"no such modem\"}", story_good, "row=OFF.on",
 	 "0 A[1] device.state from=OFF to=NOT_PROVISIONED row=OFF.on\n", VERDICT_SKIP, BLAME_NONE},
 };
@@ -481,6 +492,7 @@ START_TEST(exit_codes_have_their_order)
 	ck_assert_int_eq(verdict_run_exit(&r), EXIT_NOTHING);
 	run_result_add(&r, "s/pass", NULL)->verdict = VERDICT_PASS;
 	run_result_add(&r, "s/xfail", NULL)->verdict = VERDICT_XFAIL;
+	run_result_add(&r, "s/quarantine", NULL)->verdict = VERDICT_QUARANTINE;
 	ck_assert_int_eq(verdict_run_exit(&r), EXIT_PASSED);
 	run_result_add(&r, "s/unsure", NULL)->verdict = VERDICT_INCONCLUSIVE;
 	ck_assert_int_eq(verdict_run_exit(&r), EXIT_INCONCLUSIVE);

@@ -216,6 +216,11 @@ static const struct {
 	{"steps", "[{blackhole: A, for: 2s}, {rebind_port: all}, {rebind_address: \"A[3]\"}]",
 	 "[{\"do\": \"blackhole\", \"length_ns\": 2000000000, \"who\": {\"group\": \"A\"}}, {\"do\": \"rebind_port\", \"who\": {\"all\": true}}, {\"do\": \"rebind_address\", \"who\": {\"group\": \"A\", \"index\": 3}}]"},
 	/* when */
+	{"faults", "[{on: sms.submitted, do: duplicate, while: {who: \"A[2]\", is: AC}}, {at: 1s, do: kill, while: {who: A, is: IDLE}}]",
+	 "[{\"name\": \"f1\", \"on\": \"sms.submitted\", \"do\": \"duplicate\", \"args\": {\"times\": 1},"
+	 " \"while\": {\"who\": {\"group\": \"A\", \"index\": 2}, \"state\": \"AWAITING_CODE\"}},"
+	 " {\"name\": \"f2\", \"at_ns\": 1000000000, \"do\": \"kill\", \"args\": {},"
+	 " \"while\": {\"who\": {\"group\": \"A\"}, \"state\": \"IDLE\"}}]"},
 	{"faults", "[{at: 90s, do: power_cut, who: A:10%}]",
 	 "[{\"name\": \"f1\", \"at_ns\": 90000000000, \"do\": \"power_cut\", \"args\": {}, \"who\": {\"group\": \"A\", \"ratio\": 0.1}}]"},
 	{"faults", "[{every: 30s, times: 3, do: power_cycle, off: 2s, who: others}]",
@@ -325,6 +330,28 @@ START_TEST(test_part)
 END_TEST
 
 /* ---- defaults, ids, JSON ---- */
+
+static const struct {
+	const char *start, *at;
+	json_int_t s;
+} times[] = {
+	{"00:00", "02:00", 7200},	   {"23:30", "02:00", 9000}, {"12:00:30", "12:00:31", 1},
+	{"12:00:30", "12:00:29", 86399}, {"08:15", "08:15", 0},	     {"00:00", "23:59:59", 86399},
+};
+
+START_TEST(test_time_of_day)
+{
+	struct plans p = {0};
+	char text[300];
+
+	snprintf(text, sizeof(text), "version: 1\nscenarios:\n  - {name: a, timeout: 48h, start: \"%s\", devices: {count: 1}, "
+				     "faults: [{at: \"%s\", do: power_cut}]}\n", times[_i].start, times[_i].at);
+	parse(text, &p);
+	ck_assert_int_eq(json_integer_value(json_object_get(json_array_get(json_object_get(p.v[0], "faults"), 0), "at_ns")),
+			 times[_i].s * 1000000000);
+	plans_fini(&p);
+}
+END_TEST
 
 START_TEST(test_defaults)
 {
@@ -475,6 +502,7 @@ int main(void)
 	tcase_add_test(c, test_examples);
 	tcase_add_loop_test(c, test_part, 0, sizeof(parts) / sizeof(parts[0]));
 	tcase_add_test(c, test_defaults);
+	tcase_add_loop_test(c, test_time_of_day, 0, sizeof(times) / sizeof(times[0]));
 	tcase_add_test(c, test_networks);
 	tcase_add_test(c, test_every_profile);
 	tcase_add_test(c, test_partly_bad);

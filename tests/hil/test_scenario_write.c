@@ -15,7 +15,7 @@ static const char *const rows[] = {
 	HEAD "    seed: 0x1234\n    timeout: 2h\n    wall: 1m\n    tags: [a, b]\n    rigs: [virtual, loopback]\n"
 	     "    settings: {access_ttl: 2s, sms_per_day: off, connection: hold}\n    modems: {senders: 8, receivers: 2}\n"
 	     "    carrier: typical\n    network: {loss: 2%, delay: 15ms}\n    xfail: {reason: \"#12\", until: 2027-01-31}\n"
-	     "    requires: {modems: 2}\n"
+	     "    requires: {modems: 2}\n    start: \"23:30:05\"\n"
 	     "    devices:\n      A: {count: 10, known: false}\n      B: {count: 3, disabled: true, type: [lightSensor, thermometer], "
 	     "methods: [TOTP, SMS], registered: [TOTP], connection: close, start: off, accept_unsigned: true}\n"
 	     "    arrive: {ramp: {from: 0/s, to: 100/s, over: 20s}}\n    expect:\n      final: {A: IDLE, \"B[2]\": OFF}\n",
@@ -26,6 +26,7 @@ static const char *const rows[] = {
 	     "      - {on: sms.submitted, do: replace_text, with: \"say \\\"hello\\\"\"}\n"
 	     "      - {on: server.reply, match: {resource: login, code: 200}, do: reply, code: 503, message: later}\n"
 	     "      - {at: 1500ms, do: restart, after: 2s}\n"
+	     "      - {on: device.request, while: {who: \"A[2]\", is: AWAITING_CODE}, do: power_cut}\n"
 	     "      - {every: 3s, times: 2, who: \"A:40%\", do: power_cycle}\n"
 	     "      - {on: tokens.written, who: A, do: power_cut, then: {after: 5s, do: power_on}}\n"
 	     "      - {do: crash, at: server.after_commit, then: {after: 1s, do: start}}\n"

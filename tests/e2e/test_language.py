@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""The language as people use it: files that include others, quarantine, what a rig skips."""
+import json
+
+from rig import check, done, expect, run, scenario, work
+
+# ---- include ----
+(work / "parts").mkdir()
+(work / "parts" / "one.yaml").write_text("""version: 1
+suite: parts
+defaults: {timeout: 20s, tags: [inner], parameters: {n: 1, ttl: 2s}, settings: {access_ttl: 3s, code_wait: 9s}}
+scenarios:
+  - name: bootstrap
+    devices: {count: $n}
+    settings: {publish_interval: $ttl}
+    expect: {final: PROVISIONED}
+""")
+outer = scenario("outer.yaml", """version: 1
+suite: outer
+include: parts/one.yaml
+defaults: {tags: [outer], parameters: {n: 3}, settings: {access_ttl: 4s}}
+scenarios:
+  - name: own
+    devices: {count: $n}
+    expect: {final: PROVISIONED}
+""")
+got = run("list", outer)
+expect("an included file's scenarios belong to the suite", got, 0, "outer/own", "outer/bootstrap", "inner,outer")
+check("the outer file's parameters go first", got[1].count("3 devices") == 2, got[1])
+got = run("run", "--keep-all", "--out", "out", outer)
+expect("they run", got, 0, "2 passed")
+plan = json.loads((work / "out" / "latest" / "outer" / "bootstrap" / "plan.json").read_text())
+check("defaults: the outer file's before the inner one's", plan["settings"] == {
+    "access_ttl": 4000000000, "code_wait": 9000000000, "publish_interval": 2000000000}, plan["settings"])
+check("what only the inner one says holds", plan["timeout_ns"] == 20000000000, plan["timeout_ns"])
+check("a part's place is in its own file", plan["source"]["file"].endswith("parts/one.yaml"), plan["source"])
+only = scenario("only.yaml", "version: 1\ninclude: parts/one.yaml\n")
+expect("a file of includes alone", run("run", "--out", "out", only), 0, "only/bootstrap")
+
+# ---- quarantine ----
+shaky = """version: 1
+suite: q
+scenarios:
+  - name: shaky
+    quarantine: {reason: "#12", until: %s}
+    devices: {count: 1}
+    expect: {final: IDLE}
+  - name: good
+    devices: {count: 1}
+    expect: {final: PROVISIONED}
+"""
+got = run("run", "--out", "out", scenario("shaky.yaml", shaky % "2099-01-31"))
+expect("a failure in quarantine fails nothing", got, 0, "QUAR  q/shaky", "FAIL, not counted until 2099-01-31 (#12)",
+       "1 passed, 1 in quarantine")
+report = json.loads((work / "out" / "latest" / "report.json").read_text())
+check("the report says so", [s["verdict"] for s in report["scenarios"]] == ["QUARANTINE", "PASS"], report["scenarios"])
+check("its folder is kept", (work / "out" / "latest" / "q" / "shaky" / "plan.json").exists())
+check("junit.xml: skipped", "not counted until" in (work / "out" / "latest" / "junit.xml").read_text())
+expect("until it ends", run("run", "--out", "out", scenario("over.yaml", shaky % "2020-01-31")), 1, "FAIL  q/shaky",
+       "note: its quarantine ended on 2020-01-31: #12")
+
+# ---- what a live rig cannot do ----
+live = scenario("live.yaml", """version: 1
+suite: live
+scenarios:
+  - name: clock
+    start: "01:00"
+    devices: {count: 1}
+    expect: {final: PROVISIONED}
+  - name: elsewhere
+    devices: {count: 1}
+    timeout: 200s
+    faults: [{on: sms.submitted, do: lose, while: {is: AWAITING_CODE}}]
+    expect: {final: PROVISIONED}
+""")
+expect("a live rig says what it leaves out", run("check", "--rig", "loopback", live), 0,
+       "live/clock", "'start' sets clocks", "live/elsewhere", "'while' asks for device states", "serves 0 of them")
+expect("the virtual one does it", run("run", "--out", "out", live), 0, "2 passed")
+done()
