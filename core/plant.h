@@ -39,6 +39,8 @@
 	X(ACCESS_AS_REFRESH, "access-as-refresh", "server", "an access token refreshes",                       \
 	  "our devices refresh with refresh tokens only: tests/server/test_enroll.c")                          \
 	X(COMMAND_REPEATED, "command-repeated", "server", "a command that is done is sent for ever", NULL)     \
+	X(QUARANTINE_NEVER, "quarantine-never", "server", "reuse never leads to a quarantine", NULL)           \
+	X(CLOCK_GUARD_MISSING, "clock-guard-missing", "server", "a clock that was set back issues on", NULL)   \
 	X(LEAVES_IDLE, "leaves-idle", "device", "IDLE ends without power", NULL)                               \
 	X(RETRIES_EVERY_SECOND, "retries-every-second", "device", "the backoff does not grow", NULL)           \
 	X(RETRY_AFTER_IGNORED, "retry-after-ignored", "device", "retryAfter is not looked at", NULL)           \

@@ -2,6 +2,10 @@
  * {"ok": true, …} or {"ok": false, "error": "…"} (contracts.md, serve).
  *
  *   disable, enable {uuid}            durable before the reply
+ *   decommission, readmit {uuid}      family revoked, codes void; and back again
+ *   lift {uuid}                       ends a quarantine
+ *   clock, clock-accept               server/clock.h
+ *   show {uuid}
  *   list {from?, limit?}              devices of the registry by index; "next" where there are more
  *   command {uuid, command}           queues {"name", …}; "id" in the reply
  *   cancel {uuid, id?}                that one, or all of the device; "cancelled" counts
@@ -46,7 +50,7 @@ static json_t *do_stats(struct server *s, json_t *request, struct err *e)
 	for (int i = 0; i < MSG_RESOURCES; i++)
 		json_object_set_new(requests, i == MSG_OTHER ? "other" : msg_resource_name((enum msg_resource)i),
 				    json_integer((json_int_t)c->requests[i]));
-	return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+	return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 			 "requests", requests, "commits", (json_int_t)s->commits, "connections", (json_int_t)quic_connections(s->quic), "halfOpen",
 			 (json_int_t)quic_half_open(s->quic), "devices",
 			 (json_int_t)registry_count(enroll_registry(s->enroll)), "outbox",
@@ -55,7 +59,8 @@ static json_t *do_stats(struct server *s, json_t *request, struct err *e)
 			 (json_int_t)c->refreshes, "publishes", (json_int_t)c->publishes, "revoked",
 			 (json_int_t)c->revoked, "smsHanded", (json_int_t)c->sms_handed, "smsBusy",
 			 (json_int_t)c->sms_busy, "smsFailed", (json_int_t)c->sms_failed, "smsUnknown",
-			 (json_int_t)c->sms_unknown, "noCommonKey", (json_int_t)c->no_common_key, "storeFailures",
+			 (json_int_t)c->sms_unknown, "noCommonKey", (json_int_t)c->no_common_key, "reuses", (json_int_t)c->reuses, "quarantined",
+			 (json_int_t)c->quarantined, "storeFailures",
 			 (json_int_t)c->store_failures);
 }
 
@@ -190,6 +195,12 @@ static const struct verb verbs[] = {
 	{"disable", false, control_disable},
 	{"enable", false, control_enable},
 	{"list", false, control_list},
+	{"show", false, control_show},
+	{"decommission", false, control_decommission},
+	{"readmit", false, control_readmit},
+	{"lift", false, control_lift},
+	{"clock", false, control_clock},
+	{"clock-accept", false, control_clock_accept},
 	{"command", false, control_command},
 	{"cancel", false, control_cancel},
 	{"commands", false, control_commands},

@@ -13,6 +13,12 @@ const char *control_text(json_t *request, const char *key);
 /* control_devices.c */
 json_t *control_disable(struct server *s, json_t *request, struct err *e);
 json_t *control_enable(struct server *s, json_t *request, struct err *e);
+json_t *control_decommission(struct server *s, json_t *request, struct err *e);
+json_t *control_readmit(struct server *s, json_t *request, struct err *e);
+json_t *control_show(struct server *s, json_t *request, struct err *e);
+json_t *control_lift(struct server *s, json_t *request, struct err *e);
+json_t *control_clock(struct server *s, json_t *request, struct err *e);
+json_t *control_clock_accept(struct server *s, json_t *request, struct err *e);
 json_t *control_list(struct server *s, json_t *request, struct err *e);
 
 /* control_commands.c */

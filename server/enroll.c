@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/clock.h"
 #include "server/command.h"
 #include "server/enroll_internal.h"
 #include "server/publish.h"
@@ -32,6 +33,8 @@ static int load(struct enroll *en, const struct instant *at)
 
 	if (!rv)
 		rv = fleet_load(&en->fleet, en->store, at->unix_ms);
+	if (!rv)
+		rv = clock_load(en);
 	return rv ? rv : outbox_load(en, at);
 }
 
@@ -148,7 +151,7 @@ void enroll_request(struct enroll *en, const struct instant *at, struct reply *r
 	pick_key(en, m, r);
 	rv = store_decide(en->store);
 	if (!rv)
-		rv = decide(&c);
+		rv = clock_refuses(&c) ? 0 : decide(&c);
 	if (!rv)
 		rv = command_done(&c);
 	if (store_decided(en->store, rv == 0) && !rv)
@@ -160,6 +163,7 @@ void enroll_request(struct enroll *en, const struct instant *at, struct reply *r
 		if (c.parked)
 			outbox_forget(en->outbox, r);
 		fleet_load(&en->fleet, en->store, at->unix_ms);
+		clock_load(en);
 		reply_refuse(r, 503, "storage", NULL, -1);
 	} else if (c.parked) {
 		return;
@@ -218,6 +222,7 @@ void enroll_failed(struct enroll *en, struct effects *fx)
 	effects_void(fx);
 	outbox_failed(en, fx);
 	fleet_load(&en->fleet, en->store, en->last.unix_ms);
+	clock_load(en);
 	STAILQ_CONCAT(&all, &fx->replies);
 	while ((r = STAILQ_FIRST(&all))) {
 		STAILQ_REMOVE_HEAD(&all, next);
@@ -229,29 +234,14 @@ void enroll_failed(struct enroll *en, struct effects *fx)
 	}
 }
 
-int enroll_disable(struct enroll *en, const char *uuid, bool disabled)
-{
-	const struct registry_device *dev;
-	struct store_device row;
-	int rv = enroll_device(en, uuid, &dev, &row);
-
-	if (rv)
-		return rv;
-	row.disabled = disabled;
-	rv = store_decide(en->store);
-	if (!rv)
-		rv = store_device_put(en->store, &row);
-	return store_decided(en->store, rv == 0) || rv ? ERR_IO : 0;
-}
-
-void enroll_set_registry(struct enroll *en, struct registry *fresh)
-{
-	en->registry = fresh;
-}
-
 struct registry *enroll_registry(const struct enroll *en)
 {
 	return en->registry;
+}
+
+int64_t enroll_last_issue_ms(const struct enroll *en)
+{
+	return en->last_issue_ms;
 }
 
 struct token_signer *enroll_signer(const struct enroll *en)

@@ -34,6 +34,7 @@ struct enroll_counts {
 	uint64_t requests[MSG_RESOURCES];
 	uint64_t codes_issued, codes_used, logins, refreshes, publishes, revoked;
 	uint64_t sms_handed, sms_busy, sms_failed, sms_unknown, sms_retried;
+	uint64_t reuses, quarantined;
 	uint64_t no_common_key; /* requests whose pins are all retired */
 	uint64_t store_failures;
 };
@@ -65,7 +66,16 @@ void enroll_failed(struct enroll *en, struct effects *fx);
 
 /* Operator. Durable with the next commit. ERR_NOTFOUND: not in the registry. */
 int enroll_disable(struct enroll *en, const char *uuid, bool disabled);
-void enroll_set_registry(struct enroll *en, struct registry *fresh);
+/* For good: the family is revoked, codes are void, commands dropped, and the device is disabled.
+ * Re-admitted it begins anew. The first one's events go to `fx`. */
+int enroll_decommission(struct enroll *en, const struct instant *at, const char *uuid, struct effects *fx);
+int enroll_readmit(struct enroll *en, const char *uuid);
+/* Ends a quarantine, and forgets what led to it. `*was`: there was one. */
+int enroll_lift(struct enroll *en, const char *uuid, bool *was);
+/* Takes the next registry. Who is not in it any more, or is disabled from now on, has nothing
+ * left of what it had (but enroll_decommission's word). ERR_IO: the store failed on the way. */
+int enroll_set_registry(struct enroll *en, const struct instant *at, struct registry *fresh, struct effects *fx);
+int64_t enroll_last_issue_ms(const struct enroll *en);
 struct registry *enroll_registry(const struct enroll *en);
 struct token_signer *enroll_signer(const struct enroll *en);
 const struct enroll_counts *enroll_counts(const struct enroll *en);

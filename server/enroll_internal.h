@@ -24,6 +24,8 @@ struct enroll {
 	struct outbox *outbox;
 	uint8_t run_key[32], code_key[32];
 	int64_t epoch, boot; /* of this start: ids in the store */
+	int64_t last_issue_ms; /* clock.c */
+	bool clock_said;
 	struct instant last; /* of the call that is running or was the last */
 	struct enroll_counts counts;
 };
@@ -52,7 +54,8 @@ void enroll_answer(struct enroll *en, const struct instant *at, struct reply *r,
 /* The record of a device and its row in the store (defaults where it has none).
  * 0, ERR_NOTFOUND: not in the registry, ERR_IO. */
 int enroll_device(struct enroll *en, const char *uuid, const struct registry_device **dev, struct store_device *row);
-bool enroll_disabled(const struct registry_device *dev, const struct store_device *row);
+/* NULL, or why it is not served: "disabled", "quarantined". */
+const char *enroll_barred(const struct registry_device *dev, const struct store_device *row);
 bool family_alive(const struct store_device *row, const char *fam);
 /* What is left of the grace of the row's pair, ns; 0: over or the pair was presented.
  * `login`: the row must hold login's own pair, else a refreshed one. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/plant.h"
+#include "server/clock.h"
 
 static void draw_jti(struct enroll *en, char out[JTI_LEN + 1])
 {
@@ -27,9 +28,11 @@ int enroll_device(struct enroll *en, const char *uuid, const struct registry_dev
 	return rv == ERR_NOTFOUND ? 0 : rv;
 }
 
-bool enroll_disabled(const struct registry_device *dev, const struct store_device *row)
+const char *enroll_barred(const struct registry_device *dev, const struct store_device *row)
 {
-	return row->disabled < 0 ? dev->disabled : row->disabled != 0;
+	if (row->disabled < 0 ? dev->disabled : row->disabled != 0)
+		return "disabled";
+	return row->quarantined ? "quarantined" : NULL;
 }
 
 bool family_alive(const struct store_device *row, const char *fam)
@@ -95,6 +98,8 @@ static int fresh_pair(struct enroll_call *c, struct store_device *row, enum sett
 	row->grace_epoch = en->epoch;
 	row->grace_end = (int64_t)c->at->boot + en->settings->v[grace];
 	journal_issued(c, row);
+	if (clock_issued(en, c->at->unix_ms))
+		return ERR_IO;
 	return store_device_put(en->store, row);
 }
 

@@ -114,8 +114,8 @@ int enroll_login(struct enroll_call *c)
 		return refuse(c, "unknown");
 	if (rv)
 		return rv;
-	if (enroll_disabled(dev, &row))
-		return refuse(c, "disabled");
+	if (enroll_barred(dev, &row))
+		return refuse(c, enroll_barred(dev, &row));
 	if (strcmp(dev->device_type, m->device_type) != 0 || strcmp(dev->serial_id, m->serial_id) != 0)
 		return refuse(c, "mismatch");
 	rv = store_registration_get(c->en->store, m->uuid, m->registration, &reg);

@@ -44,8 +44,8 @@ static int admit(struct enroll_call *c, const char *uuid, const struct registry_
 		rv = family_presented(c, &row, t.jti);
 	if (rv)
 		return rv;
-	if (enroll_disabled(*dev, &row) && !PLANTED(DISABLED_SERVED))
-		reply_refuse(c->r, 403, "disabled", NULL, -1);
+	if (enroll_barred(*dev, &row) && !PLANTED(DISABLED_SERVED))
+		reply_refuse(c->r, 403, enroll_barred(*dev, &row), NULL, -1);
 	else if (!family_alive(&row, t.fam))
 		reply_refuse(c->r, 401, "family", "INVALID TOKEN", -1);
 	return 0;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/plant.h"
+#include "server/clock.h"
 #include "server/enroll_internal.h"
 
 #define REMEMBER_MS (24 * 3600 * INT64_C(1000)) /* a spent registration */
@@ -74,6 +75,8 @@ static int issue(struct enroll_call *c, const struct registry_device *dev)
 	reg.forget_ms = c->at->unix_ms + REMEMBER_MS +
 			(reg.code_len + en->settings->v[SETTING_LOGIN_GRACE]) / (int64_t)NS_PER_MS;
 	rv = store_registration_put(en->store, &reg);
+	if (!rv)
+		rv = clock_issued(en, c->at->unix_ms);
 	if (!rv) {
 		FX(c->fx, c->r, c->at, reg.uuid, c->r->req, c->r->reg, J_CODE_ISSUED, JS(CODE_FP, reg.code_fp));
 		rv = outbox_add(en, c->at, &reg, code, c->r, c->fx);
@@ -120,12 +123,13 @@ int enroll_register(struct enroll_call *c)
 	}
 	if (rv)
 		return rv;
-	if (enroll_disabled(dev, &row)) {
-		refuse_stranger(c, "disabled");
+	if (enroll_barred(dev, &row)) {
+		refuse_stranger(c, enroll_barred(dev, &row));
 		return 0;
 	}
 	if (strcmp(dev->device_type, m->device_type) != 0 || strcmp(dev->serial_id, m->serial_id) != 0 ||
 	    strcmp(dev->network_id, m->network_id) != 0) {
+		FX(c->fx, c->r, c->at, m->uuid, c->r->req, c->r->reg, J_SERVER_ALARM, JS(NAME, "mismatch"));
 		refuse_stranger(c, "mismatch");
 		return 0;
 	}

@@ -163,7 +163,9 @@ struct registry *server_reload(struct server *s, const struct instant *at, struc
 
 	server_set_time(s, at);
 	s->cfg.registry = fresh;
-	enroll_set_registry(s->enroll, fresh);
+	/* a store that fails here fails its next commits too, and says so; nobody of these is served */
+	if (!enroll_set_registry(s->enroll, &s->at, fresh, &s->fx))
+		server_commit(s);
 	SERVER_EVENT(s, J_OPERATOR, JS(NAME, "reload"));
 	return old;
 }

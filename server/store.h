@@ -50,6 +50,8 @@ struct store_device {
 	int64_t iat_s, access_exp_s, refresh_exp_s;
 	bool presented;              /* one of the pair was shown to us */
 	int64_t grace_epoch, grace_end; /* boot ns in the clock of that epoch; see enroll_grace_left */
+	bool quarantined;            /* until an operator lifts it */
+	int64_t totp_step, totp_at_ms; /* of its last login by TOTP; 0: none */
 };
 
 enum store_code_state { STORE_CODE_LIVE, STORE_CODE_USED, STORE_CODE_VOID };
@@ -66,6 +68,7 @@ struct store_registration {
 	int64_t code_end, code_len;     /* boot ns: end, and whole life */
 	char fam[JTI_LEN + 1];          /* used: the family that its login made */
 	int64_t forget_ms;              /* Unix ms: may be purged from then on */
+	bool totp;                      /* no code: the device shows one of its own making */
 };
 
 /* One SMS that has no final outcome yet. */
@@ -151,6 +154,19 @@ int store_command_delete(struct store *st, const struct store_command *c);
 int store_command_next(struct store *st, const char *uuid, int64_t n, struct store_command *out);
 /* The same through the queues of all devices; uuid "", n 0: the first of all. */
 int store_command_next_any(struct store *st, const char *uuid, int64_t n, struct store_command *out);
+
+/* When something befell a device; a day is remembered. */
+enum store_mark { STORE_MARK_REUSE = 1, STORE_MARK_TOTP_WRONG = 2 };
+int store_mark(struct store *st, const char *uuid, enum store_mark kind, int64_t unix_ms);
+/* Unix ms of the `nth` newest (1: the last); ERR_NOTFOUND. */
+int store_mark_nth(struct store *st, const char *uuid, enum store_mark kind, int64_t nth, int64_t *at_ms);
+int store_marks_forget(struct store *st, const char *uuid, enum store_mark kind);
+/* Forgets, of all devices, what lies behind `unix_ms`: the clock was set back. */
+int store_marks_ahead_forget(struct store *st, int64_t unix_ms);
+
+/* A number by name; ERR_NOTFOUND. */
+int store_meta_get(struct store *st, const char *name, int64_t *value);
+int store_meta_put(struct store *st, const char *name, int64_t value);
 
 /* Forgets a bounded number of rows whose time is over. */
 int store_purge(struct store *st, int64_t unix_ms);

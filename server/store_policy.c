@@ -1,9 +1,11 @@
-/* Rows of what operators ask for: commands. */
+/* Rows of policy: commands, marks, numbers by name. */
 #include "server/store.h"
 
 #include <string.h>
 
 #include "server/store_internal.h"
+
+#define DAY_MS (24 * 3600 * (int64_t)1000)
 
 int store_command_put(struct store *st, const struct store_command *c)
 {
@@ -76,4 +78,92 @@ int store_command_next(struct store *st, const char *uuid, int64_t n, struct sto
 int store_command_next_any(struct store *st, const char *uuid, int64_t n, struct store_command *out)
 {
 	return next_command(st, Q_CMD_ALL, uuid, n, out);
+}
+
+/* ---- marks ---- */
+
+static int mark(struct store *st, enum store_statement which, const char *uuid, enum store_mark kind, int64_t ms)
+{
+	sqlite3_stmt *q = store_statement(st, which);
+	int rv = store_write(st);
+
+	if (rv)
+		return rv;
+	store_put_text(q, 1, uuid);
+	sqlite3_bind_int(q, 2, (int)kind);
+	sqlite3_bind_int64(q, 3, ms);
+	return store_run(st, q);
+}
+
+int store_mark(struct store *st, const char *uuid, enum store_mark kind, int64_t unix_ms)
+{
+	int rv = mark(st, Q_MARK_FORGET, uuid, kind, unix_ms - DAY_MS);
+
+	while (!rv) {
+		rv = mark(st, Q_MARK_ADD, uuid, kind, unix_ms);
+		if (rv || sqlite3_changes(st->db))
+			break;
+		unix_ms++; /* two in one millisecond are two */
+	}
+	return rv;
+}
+
+int store_marks_forget(struct store *st, const char *uuid, enum store_mark kind)
+{
+	return mark(st, Q_MARK_FORGET, uuid, kind, INT64_MAX);
+}
+
+int store_mark_nth(struct store *st, const char *uuid, enum store_mark kind, int64_t nth, int64_t *at_ms)
+{
+	sqlite3_stmt *q = store_statement(st, Q_MARK_NTH);
+	int rv;
+
+	store_put_text(q, 1, uuid);
+	sqlite3_bind_int(q, 2, (int)kind);
+	sqlite3_bind_int64(q, 3, nth - 1);
+	rv = store_lookup(st, q);
+	if (!rv) {
+		*at_ms = sqlite3_column_int64(q, 0);
+		sqlite3_reset(q);
+	}
+	return rv;
+}
+
+int store_marks_ahead_forget(struct store *st, int64_t unix_ms)
+{
+	sqlite3_stmt *q = store_statement(st, Q_MARK_AHEAD);
+	int rv = store_write(st);
+
+	if (rv)
+		return rv;
+	sqlite3_bind_int64(q, 1, unix_ms);
+	return store_run(st, q);
+}
+
+/* ---- numbers by name ---- */
+
+int store_meta_get(struct store *st, const char *name, int64_t *value)
+{
+	sqlite3_stmt *q = store_statement(st, Q_META_GET);
+	int rv;
+
+	store_put_text(q, 1, name);
+	rv = store_lookup(st, q);
+	if (!rv) {
+		*value = sqlite3_column_int64(q, 0);
+		sqlite3_reset(q);
+	}
+	return rv;
+}
+
+int store_meta_put(struct store *st, const char *name, int64_t value)
+{
+	sqlite3_stmt *q = store_statement(st, Q_META_PUT);
+	int rv = store_write(st);
+
+	if (rv)
+		return rv;
+	store_put_text(q, 1, name);
+	sqlite3_bind_int64(q, 2, value);
+	return store_run(st, q);
 }

@@ -49,6 +49,9 @@ static void read_device(sqlite3_stmt *q, struct store_device *d)
 	d->presented = sqlite3_column_int(q, 12) != 0;
 	d->grace_epoch = sqlite3_column_int64(q, 13);
 	d->grace_end = sqlite3_column_int64(q, 14);
+	d->quarantined = sqlite3_column_int(q, 15) != 0;
+	d->totp_step = sqlite3_column_int64(q, 16);
+	d->totp_at_ms = sqlite3_column_int64(q, 17);
 }
 
 int store_device_get(struct store *st, const char *uuid, struct store_device *out)
@@ -90,6 +93,9 @@ int store_device_put(struct store *st, const struct store_device *d)
 	sqlite3_bind_int(q, 13, d->presented);
 	sqlite3_bind_int64(q, 14, d->grace_epoch);
 	sqlite3_bind_int64(q, 15, d->grace_end);
+	sqlite3_bind_int(q, 16, d->quarantined);
+	sqlite3_bind_int64(q, 17, d->totp_step);
+	sqlite3_bind_int64(q, 18, d->totp_at_ms);
 	return store_run(st, q);
 }
 
@@ -112,6 +118,7 @@ static void read_registration(sqlite3_stmt *q, struct store_registration *r)
 	r->code_len = sqlite3_column_int64(q, 8);
 	store_get_text(q, 9, r->fam, sizeof(r->fam));
 	r->forget_ms = sqlite3_column_int64(q, 10);
+	r->totp = sqlite3_column_int(q, 11) != 0;
 }
 
 int store_registration_get(struct store *st, const char *uuid, const char *reg, struct store_registration *out)
@@ -161,6 +168,7 @@ int store_registration_put(struct store *st, const struct store_registration *r)
 	sqlite3_bind_int64(q, 9, r->code_len);
 	store_put_text(q, 10, r->fam);
 	sqlite3_bind_int64(q, 11, r->forget_ms);
+	sqlite3_bind_int(q, 12, r->totp);
 	if (r->forget_ms < st->oldest_forget)
 		st->oldest_forget = r->forget_ms;
 	return store_run(st, q);

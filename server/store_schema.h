@@ -4,7 +4,7 @@
 #define SERVER_STORE_SCHEMA_H
 
 #define STORE_APPLICATION_ID 0x51524947 /* "QRIG" */
-#define STORE_VERSION        2
+#define STORE_VERSION        3
 
 #define STORE_SCHEMA                                                                                           \
 	"CREATE TABLE epoch(id INTEGER PRIMARY KEY, boot INTEGER NOT NULL, boot_id TEXT NOT NULL,"             \
@@ -14,10 +14,12 @@
 	" revoked INTEGER NOT NULL, fam_start INTEGER NOT NULL, kid TEXT NOT NULL, access_jti TEXT NOT NULL,"  \
 	" refresh_jti TEXT NOT NULL, prev_jti TEXT NOT NULL, iat INTEGER NOT NULL,"                            \
 	" access_exp INTEGER NOT NULL, refresh_exp INTEGER NOT NULL, presented INTEGER NOT NULL,"              \
-	" grace_epoch INTEGER NOT NULL, grace_end INTEGER NOT NULL) STRICT, WITHOUT ROWID;"                    \
+	" grace_epoch INTEGER NOT NULL, grace_end INTEGER NOT NULL, quarantined INTEGER NOT NULL,"             \
+	" totp_step INTEGER NOT NULL, totp_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;"                        \
 	"CREATE TABLE registration(uuid TEXT NOT NULL, reg TEXT NOT NULL, mac BLOB NOT NULL,"                  \
 	" code_fp TEXT NOT NULL, state INTEGER NOT NULL, tries INTEGER NOT NULL, boot INTEGER NOT NULL,"       \
 	" code_end INTEGER NOT NULL, code_len INTEGER NOT NULL, fam TEXT NOT NULL, forget INTEGER NOT NULL,"   \
+	" totp INTEGER NOT NULL,"                                                                              \
 	" PRIMARY KEY(uuid, reg)) STRICT, WITHOUT ROWID;"                                                      \
 	"CREATE INDEX registration_forget ON registration(forget);"                                            \
 	"CREATE TABLE sms_used(uuid TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY(uuid, at))"                \
@@ -28,12 +30,20 @@
 	" until INTEGER NOT NULL, used INTEGER NOT NULL, text BLOB NOT NULL) STRICT, WITHOUT ROWID;"           \
 	"CREATE TABLE command(uuid TEXT NOT NULL, n INTEGER NOT NULL, id TEXT NOT NULL, name TEXT NOT NULL,"   \
 	" body TEXT NOT NULL, queued INTEGER NOT NULL, sent INTEGER NOT NULL, PRIMARY KEY(uuid, n))"           \
-	" STRICT, WITHOUT ROWID;"
+	" STRICT, WITHOUT ROWID;"                                                                              \
+	"CREATE TABLE mark(uuid TEXT NOT NULL, kind INTEGER NOT NULL, at INTEGER NOT NULL,"                    \
+	" PRIMARY KEY(uuid, kind, at)) STRICT, WITHOUT ROWID;"                                                 \
+	"CREATE INDEX mark_at ON mark(at);"                                                                    \
+	"CREATE TABLE ledger(day INTEGER NOT NULL, uuid TEXT NOT NULL, handed INTEGER NOT NULL,"               \
+	" failed INTEGER NOT NULL, unknown INTEGER NOT NULL, PRIMARY KEY(day, uuid)) STRICT, WITHOUT ROWID;"   \
+	"CREATE TABLE token_key(kid TEXT PRIMARY KEY, n INTEGER NOT NULL, added INTEGER NOT NULL,"             \
+	" retire INTEGER NOT NULL, sealed BLOB NOT NULL) STRICT, WITHOUT ROWID;"                               \
+	"CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
 
 #define DEVICE_COLUMNS                                                                                         \
 	"uuid, disabled, fam, revoked, fam_start, kid, access_jti, refresh_jti, prev_jti, iat, access_exp,"    \
-	" refresh_exp, presented, grace_epoch, grace_end"
-#define REGISTRATION_COLUMNS "uuid, reg, mac, code_fp, state, tries, boot, code_end, code_len, fam, forget"
+	" refresh_exp, presented, grace_epoch, grace_end, quarantined, totp_step, totp_at"
+#define REGISTRATION_COLUMNS "uuid, reg, mac, code_fp, state, tries, boot, code_end, code_len, fam, forget, totp"
 #define COMMAND_COLUMNS      "uuid, n, id, name, body, queued, sent"
 #define OUTBOX_COLUMNS       "id, uuid, reg, code_fp, state, boot, born, until, used, text"
 
@@ -49,11 +59,11 @@
 	X(CLEAN, "UPDATE epoch SET clean = 1 WHERE id = ?1")                                                   \
 	X(DEVICE_GET, "SELECT " DEVICE_COLUMNS " FROM device WHERE uuid = ?1")                                 \
 	X(DEVICE_PUT, "INSERT OR REPLACE INTO device(" DEVICE_COLUMNS                                          \
-		      ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)")                          \
+		      ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)")              \
 	X(REG_GET, "SELECT " REGISTRATION_COLUMNS " FROM registration WHERE uuid = ?1 AND reg = ?2")           \
 	X(REG_LIVE, "SELECT " REGISTRATION_COLUMNS " FROM registration WHERE uuid = ?1 AND state = 0 LIMIT ?2") \
 	X(REG_PUT, "INSERT OR REPLACE INTO registration(" REGISTRATION_COLUMNS                                 \
-		   ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)")                                             \
+		   ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)")                                         \
 	X(REG_DELETE, "DELETE FROM registration WHERE uuid = ?1 AND reg = ?2")                                 \
 	X(REG_OLDEST, "SELECT forget FROM registration ORDER BY forget LIMIT 1")                               \
 	X(REG_PURGE, "DELETE FROM registration WHERE (uuid, reg) IN"                                           \
@@ -77,7 +87,13 @@
 	X(CMD_PUT, "INSERT INTO command(" COMMAND_COLUMNS ") SELECT ?1, coalesce(max(n), 0) + 1, ?2, ?3, ?4,"  \
 		   " ?5, 0 FROM command WHERE uuid = ?1")                                                      \
 	X(CMD_SENT, "UPDATE command SET sent = ?3 WHERE uuid = ?1 AND n = ?2")                                 \
-	X(CMD_DELETE, "DELETE FROM command WHERE uuid = ?1 AND n = ?2")
+	X(CMD_DELETE, "DELETE FROM command WHERE uuid = ?1 AND n = ?2")                                        \
+	X(MARK_ADD, "INSERT OR IGNORE INTO mark(uuid, kind, at) VALUES(?1, ?2, ?3)")                           \
+	X(MARK_FORGET, "DELETE FROM mark WHERE uuid = ?1 AND kind = ?2 AND at < ?3")                           \
+	X(MARK_NTH, "SELECT at FROM mark WHERE uuid = ?1 AND kind = ?2 ORDER BY at DESC LIMIT 1 OFFSET ?3")    \
+	X(MARK_AHEAD, "DELETE FROM mark WHERE at > ?1")                                                        \
+	X(META_GET, "SELECT value FROM meta WHERE name = ?1")                                                  \
+	X(META_PUT, "INSERT OR REPLACE INTO meta(name, value) VALUES(?1, ?2)")
 
 #define STORE_STATEMENT_ENUM(name, sql) Q_##name,
 enum store_statement { STORE_STATEMENTS(STORE_STATEMENT_ENUM) Q_COUNT };

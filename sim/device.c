@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/hash.h"
+#include "core/defect.h"
 #include "core/plant.h"
 #include "core/smstext.h"
 #include "sim/device_priv.h"
@@ -34,6 +35,7 @@ struct device *device_new(const struct device_shared *shared, const struct devic
 	dev->id = *cfg->identity;
 	dev->hold = cfg->hold;
 	dev->accept_unsigned = cfg->accept_unsigned;
+	dev->defects = cfg->defects;
 	dev->any_registration = cfg->any_registration;
 	dev->deadline = TIME_NEVER;
 	dev->pending = MSG_RESOURCES;
@@ -105,7 +107,7 @@ static time_ns draw_backoff(struct device *dev, const struct instant *at, int64_
 
 static void take_tokens(struct device *dev, const struct device_pair *pair, struct device_effects *fx)
 {
-	bool keep = PLANTED(OLD_REFRESH_KEPT) && dev->refresh;
+	bool keep = (PLANTED(OLD_REFRESH_KEPT) || (dev->defects & DEFECT(KEEPS_OLD_REFRESH))) && dev->refresh;
 	char *access = strdup(pair->access), *refresh = strdup(keep ? dev->refresh : pair->refresh);
 
 	if (!access || !refresh) {

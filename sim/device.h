@@ -41,6 +41,7 @@ struct device_config {
 	const char *const *methods;      /* what it offers, NULL-terminated; copied */
 	bool hold;                       /* connection: hold */
 	bool accept_unsigned;
+	unsigned defects;                /* DEFECT() bits of core/defect.h: its firmware's */
 	bool any_registration;           /* takes an SMS without `r`: foreign servers' texts */
 	const char *const *senders;      /* numbers and names, NULL-terminated, borrowed; NULL: any */
 	struct secret_source *secret;    /* borrowed; NULL: what all share */

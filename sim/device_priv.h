@@ -55,6 +55,7 @@ struct device {
 	char methods[REGISTRY_METHODS][9];
 	uint8_t methods_n;
 	bool hold, accept_unsigned, any_registration;
+	unsigned defects; /* DEFECT() bits of core/defect.h */
 
 	uint8_t state; /* enum state_name */
 	time_ns deadline;

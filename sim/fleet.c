@@ -139,6 +139,7 @@ int fleet_add(struct fleet *f, const struct fleet_device_config *d, struct err *
 				    .methods = d->methods,
 				    .hold = d->hold,
 				    .accept_unsigned = d->accept_unsigned,
+				    .defects = d->defects,
 				    .any_registration = d->any_registration,
 				    .senders = d->senders,
 				    .secret = d->secret};

@@ -39,6 +39,7 @@ struct fleet_device_config {
 	const char *methods[REGISTRY_METHODS + 1]; /* what it offers, NULL-terminated */
 	bool hold;                       /* connection: hold */
 	bool accept_unsigned;
+	unsigned defects;                /* DEFECT() bits of core/defect.h */
 	bool any_registration;           /* takes an SMS that names no registration: foreign servers' texts */
 	const char *const *senders;      /* numbers and names that codes may come from, NULL-terminated,
 					    borrowed; NULL: any */

@@ -265,6 +265,7 @@ static bool is_servers(enum journal_kind k)
 	case J_SERVER_REPLY:
 	case J_SERVER_STATE:
 	case J_OPERATOR:
+	case J_SERVER_ALARM:
 	case J_CODE_ISSUED:
 	case J_CODE_USED:
 	case J_CODE_VOID:

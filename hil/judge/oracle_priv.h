@@ -38,6 +38,7 @@ enum invariant { INVARIANT_TABLE(INVARIANT_ENUM) INV_COUNT };
 #define ORACLE_SLOTS  4  /* requests of a device that may still be talked about */
 #define ORACLE_CODES  16 /* codes of a device that may still be talked about */
 #define ORACLE_COMMANDS 8 /* commands of a device that may still be talked about */
+#define ORACLE_REUSES 3  /* in a day lead to a quarantine */
 #define ORACLE_FAMS   8
 #define ORACLE_TRAIL  8  /* states that a message can show */
 #define ORACLE_BUDGET 16 /* SMS of a device whose times are kept */
@@ -141,6 +142,9 @@ struct dev {
 	time_ns grant_t;
 	char grant_reg[ORACLE_REQ];
 	bool grant_presented; /* a token was presented since */
+	bool quarantined;
+	time_ns reuses[ORACLE_REUSES]; /* ring */
+	uint64_t reuses_n;
 	bool disabled, stranger; /* stranger: the server has no record of it */
 
 	struct told *told;   /* ring of ORACLE_COMMANDS; NULL until the first */

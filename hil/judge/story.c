@@ -129,6 +129,38 @@ static void note_token(const struct oracle *o, struct dev *d, struct slot *s, ti
 	s->fam_fresh = s->fam_known && time_add(t, NS_PER_S) < time_add(issued, life);
 }
 
+static void on_operator(struct dev *d, const char *name)
+{
+	if (strcmp(name, "disable") == 0 || strcmp(name, "decommission") == 0)
+		d->disabled = true;
+	else if (strcmp(name, "enable") == 0 || strcmp(name, "readmit") == 0)
+		d->disabled = false;
+	if (strcmp(name, "lift") == 0 || strcmp(name, "readmit") == 0) {
+		d->quarantined = false;
+		d->reuses_n = 0;
+	}
+}
+
+/* The server says itself when a token was used that only two can have. */
+static void on_alarm(struct dev *d, const struct journal_event *ev)
+{
+	const char *name = journal_text(ev, JF_NAME);
+
+	if (strcmp(name, "quarantine") == 0)
+		d->quarantined = true;
+	else if (strcmp(name, "reuse") == 0)
+		d->reuses[d->reuses_n++ % ORACLE_REUSES] = ev->t;
+}
+
+/* Is this the third reuse in a day? Then 403, never 700. */
+static bool third_reuse(const struct dev *d, time_ns t)
+{
+	time_ns first = d->reuses[d->reuses_n % ORACLE_REUSES];
+
+	return d->reuses_n >= ORACLE_REUSES && d->reuses[(d->reuses_n - 1) % ORACLE_REUSES] == t &&
+	       t < time_add(first, 24 * 3600 * NS_PER_S);
+}
+
 static void on_decision(struct oracle *o, struct dev *d, const struct journal_event *ev)
 {
 	struct slot *s = story_slot(o, d, ev->req, ev->t);
@@ -137,12 +169,17 @@ static void on_decision(struct oracle *o, struct dev *d, const struct journal_ev
 	if ((d->disabled || d->stranger) && code == 200)
 		oracle_find(o, INV_OWNER, d, ev->t, BLAME_SERVER, "%s: 200 for %s", journal_text(ev, JF_RESOURCE),
 			    d->disabled ? "a disabled device" : "a device that is not on record");
+	if (d->quarantined && code == 200)
+		oracle_find(o, INV_OWNER, d, ev->t, BLAME_SERVER, "%s: 200 for a device in quarantine",
+			    journal_text(ev, JF_RESOURCE));
+	if (code == 700 && third_reuse(d, ev->t))
+		oracle_find(o, INV_OWNER, d, ev->t, BLAME_SERVER, "the third reuse in a day, and no quarantine");
 	if (!s)
 		return;
 	name_resource(s, ev);
 	s->decision = code;
 	s->has_decision = true;
-	s->disabled = d->disabled;
+	s->disabled = d->disabled || d->quarantined;
 	s->expired_said = strcasestr(journal_text(ev, JF_WHY), "expire") != NULL;
 	if (s->presented)
 		note_token(o, d, s, ev->t);
@@ -203,10 +240,10 @@ void story_event(struct oracle *o, struct dev *d, const struct journal_event *ev
 		on_device_reply(o, d, ev);
 		break;
 	case J_OPERATOR:
-		if (strcmp(journal_text(ev, JF_NAME), "disable") == 0)
-			d->disabled = true;
-		else if (strcmp(journal_text(ev, JF_NAME), "enable") == 0)
-			d->disabled = false;
+		on_operator(d, journal_text(ev, JF_NAME));
+		break;
+	case J_SERVER_ALARM:
+		on_alarm(d, ev);
 		break;
 	case J_FAULT_FIRED:
 		if (d->server_slot && ev->actor && strcmp(ev->actor, "server") == 0)

@@ -90,6 +90,10 @@ static void put_step(struct buf *out, json_t *step, json_int_t timeout_ns)
 		put_text(key(&f, "server"), what + 7);
 		what = "server";
 	}
+	if (strcmp(what, "clock_accept") == 0) {
+		put_text(key(&f, "operator"), what);
+		what = "";
+	}
 	snprintf(place, sizeof(place), "step.%s", what);
 	put_place(&f, place, said);
 	close_flow(&f);

@@ -270,6 +270,14 @@ static bool acts_on_link(json_t *one)
 	return a && a->actor == VOCAB_NETWORK;
 }
 
+/* Asked of our server over its control socket? */
+static bool is_operators(const char *what)
+{
+	const struct vocab_action *a = vocab_action(what);
+
+	return a && a->actor == VOCAB_OPERATOR;
+}
+
 /* Does a part of the plan need a server that we start and stop ourselves? */
 static const char *needs_our_server(json_t *plan)
 {
@@ -281,18 +289,19 @@ static const char *needs_our_server(json_t *plan)
 
 		if (acts_on_link(one))
 			return NETWORK_WHY;
-		if (strncmp(what, "server_", 7) == 0 || strcmp(what, "disable") == 0 || strcmp(what, "enable") == 0 ||
-		    strcmp(what, "command") == 0 || strcmp(what, "cancel") == 0)
+		if (strncmp(what, "server_", 7) == 0 || is_operators(what))
 			return "its steps act on our server";
 	}
 	json_array_foreach(json_object_get(plan, "faults"), i, one) {
 		const char *on = json_string_value(json_object_get(one, "on"));
 		const char *what = json_string_value(json_object_get(one, "do"));
 		const char *then = json_string_value(json_object_get(json_object_get(one, "then"), "do"));
-		static const char *const ours[] = {"kill", "crash", "stop", "start", "restart", "disable", "enable", "command", "cancel"};
+		static const char *const ours[] = {"kill", "crash", "stop", "start", "restart"};
 
 		if (acts_on_link(one) || acts_on_link(json_object_get(one, "then")))
 			return NETWORK_WHY;
+		if (is_operators(what) || (then && is_operators(then)))
+			return "its faults act on our server";
 		for (size_t k = 0; k < sizeof(ours) / sizeof(ours[0]); k++)
 			if (strcmp(what, ours[k]) == 0 || (then && strcmp(then, ours[k]) == 0))
 				return "its faults act on our server";

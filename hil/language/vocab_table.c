@@ -37,6 +37,10 @@ const struct vocab_place vocab_places[] = {
 	{"step.enable", "enable", ""},
 	{"step.command", "command", ""},
 	{"step.cancel", "cancel", ""},
+	{"step.decommission", "decommission", ""},
+	{"step.readmit", "readmit", ""},
+	{"step.lift", "lift", ""},
+	{"step.operator", "operator", ""},
 	{"step.server", "server", ""},
 	{"do.delay", "do: delay", ""},
 	{"do.duplicate", "do: duplicate", ""},
@@ -111,6 +115,10 @@ const struct vocab_action vocab_actions[] = {
 	{"disable", VOCAB_OPERATOR, VOCAB_TIMED, "The operator disables the device."},
 	{"enable", VOCAB_OPERATOR, VOCAB_TIMED, "The operator enables the device."},
 	{"command", VOCAB_OPERATOR, VOCAB_TIMED, "The operator queues a command."},
+	{"decommission", VOCAB_OPERATOR, VOCAB_TIMED, "The operator takes the device out of service: its tokens and codes are void."},
+	{"readmit", VOCAB_OPERATOR, VOCAB_TIMED, "The operator lets it in again; it begins anew."},
+	{"lift", VOCAB_OPERATOR, VOCAB_TIMED, "The operator ends the device's quarantine."},
+	{"clock_accept", VOCAB_OPERATOR, VOCAB_TIMED, "The operator says that the server's clock is right as it is."},
 	{"cancel", VOCAB_OPERATOR, VOCAB_TIMED, "The operator takes the device's commands back that it has not done."},
 };
 const size_t vocab_actions_n = LENGTH(vocab_actions);
@@ -170,6 +178,8 @@ const struct vocab_key vocab_keys[] = {
 	{"group", "connection", VOCAB_WORD, "close hold", ANY, OPT, "connection", "Between requests.", "connection: hold"},
 	{"group", "start", VOCAB_WORD, "on off", ANY, OPT, "start", "Powered when they arrive, or not.", "start: off"},
 	{"group", "accept_unsigned", VOCAB_BOOL, NULL, ANY, OPT, "accept_unsigned", "Believe refusals that nobody signed.", "accept_unsigned: true"},
+
+	{"group", "defects", VOCAB_WORDS, "keeps-old-refresh", ANY, OPT, "defects", "What its firmware does wrong. keeps-old-refresh: it never stores a new refresh token beside the new access token.", "defects: [keeps-old-refresh]"},
 
 	{"arrive", "ramp", VOCAB_MAP, "ramp", ANY, REQ, NULL, "Arrivals a second.", "ramp: {from: 0/s, to: 100/s, over: 20s}"},
 	{"ramp", "from", VOCAB_RATE, NULL, ANY, REQ, "from", "At first.", "from: 0/s"},
@@ -267,6 +277,10 @@ const struct vocab_key vocab_keys[] = {
 	{"step step.enable", "enable", VOCAB_WHO, NULL, ANY, OPT, "who", "The operator enables them.", "{enable: A}"},
 	{"step", "command", VOCAB_MAP, "command", ANY, OPT, "command", "The operator queues a command.", "{command: {name: PAUSE, seconds: 5}, who: A}"},
 	{"step step.cancel", "cancel", VOCAB_WHO, NULL, ANY, OPT, "who", "The operator takes their commands back.", "{cancel: A}"},
+	{"step step.decommission", "decommission", VOCAB_WHO, NULL, ANY, OPT, "who", "The operator takes them out of service: tokens and codes are void.", "{decommission: A}"},
+	{"step step.readmit", "readmit", VOCAB_WHO, NULL, ANY, OPT, "who", "The operator lets them in again.", "{readmit: A}"},
+	{"step step.lift", "lift", VOCAB_WHO, NULL, ANY, OPT, "who", "The operator ends their quarantine.", "{lift: A}"},
+	{"step step.operator", "operator", VOCAB_WORD, "clock_accept", ANY, OPT, "do", "What the operator does with the server as a whole.", "{operator: clock_accept}"},
 	{"step step.server", "server", VOCAB_WORD, "kill stop start restart", ANY, OPT, NULL, "The server's process.", "{server: kill}"},
 	{"step.wait", "within", VOCAB_DURATION, NULL, 1, 0, OPT, "within_ns", "At the latest; the scenario's timeout where not said.", "within: 10s"},
 	{"step.wait", "any", VOCAB_BOOL, NULL, ANY, OPT, "any", "One device is enough.", "any: true"},

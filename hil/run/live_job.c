@@ -284,6 +284,7 @@ static int make_fleet(struct live_job *j, struct err *e)
 						 .identity = d->identity,
 						 .hold = d->hold,
 						 .accept_unsigned = d->accept_unsigned,
+						 .defects = d->defects,
 						 .senders = plan_known_senders(j->plan)};
 		int rv;
 

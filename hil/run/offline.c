@@ -489,6 +489,7 @@ static int open_life(struct life *l, const struct replay_device *d, struct err *
 	cfg.methods = methods;
 	cfg.hold = pd->hold;
 	cfg.accept_unsigned = pd->accept_unsigned;
+	cfg.defects = pd->defects;
 	l->dev = device_new(&l->o->shared, &cfg);
 	l->disk = storage_mem_new(UINT64_MAX);
 	return l->dev && l->disk ? 0 : err_set(e, ERR_NOMEM, "out of memory");

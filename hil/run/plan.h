@@ -54,6 +54,7 @@ struct plan_device {
 	char label[48]; /* A[3] */
 	unsigned group; /* index into the plan's groups */
 	bool known, registered_disabled, hold, start_off, accept_unsigned;
+	unsigned defects; /* of its firmware: DEFECT() bits of core/defect.h */
 	char methods[REGISTRY_METHODS][9]; /* what it offers; "" ends */
 	/* the engine's own */
 	enum state_name state;

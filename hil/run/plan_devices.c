@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/defect.h"
 #include "core/hash.h"
 #include "core/rng.h"
 
@@ -59,6 +60,8 @@ static void make_device(struct plan *p, json_t *group, unsigned g, unsigned k, s
 	json_t *types = json_object_get(group, "type"), *known = json_object_get(group, "known");
 	const char *type = "thermometer", *text;
 	unsigned index = (unsigned)(d - p->devices);
+	json_t *one;
+	size_t i;
 
 	if (json_array_size(types))
 		type = json_string_value(json_array_get(types, k % json_array_size(types)));
@@ -71,6 +74,8 @@ static void make_device(struct plan *p, json_t *group, unsigned g, unsigned k, s
 	text = json_string_value(json_object_get(group, "start"));
 	d->start_off = text && strcmp(text, "off") == 0;
 	d->accept_unsigned = json_is_true(json_object_get(group, "accept_unsigned"));
+	json_array_foreach(json_object_get(group, "defects"), i, one)
+		d->defects |= json_is_string(one) ? defect_by_name(json_string_value(one)) : 0;
 	d->state = STATE_OFF;
 	d->power_on_at = TIME_NEVER;
 	make_uuid(p, d->label, d->identity.uuid);

@@ -405,6 +405,20 @@ static void operate(struct plan *p, const struct act *a, unsigned index)
 	json_decref(req);
 }
 
+/* What is asked of the server as a whole. */
+static bool act_fleetwide(struct plan *p, const struct instant *at, const char *what)
+{
+	json_t *req;
+
+	if (strcmp(what, "clock_accept") != 0)
+		return false;
+	req = json_pack("{s:s}", "do", "clock-accept");
+	if (req)
+		p->rig.operate(p->rig.ctx, at, req);
+	json_decref(req);
+	return true;
+}
+
 bool plan_net_action(const char *name, enum plan_net_do *what)
 {
 	static const char *const names[] = {[PLAN_NET_BLACKHOLE] = "blackhole",
@@ -499,7 +513,7 @@ void plan_act(struct plan *p, const struct instant *at, const char *what, json_t
 {
 	struct act a = {at, what, args};
 
-	if (act_server(p, at, what, args))
+	if (act_server(p, at, what, args) || act_fleetwide(p, at, what))
 		return;
 	if (index >= 0)
 		act_device(p, (unsigned)index, &a);

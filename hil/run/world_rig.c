@@ -368,6 +368,7 @@ static int add_devices(struct vrig *r, struct err *e)
 						 .identity = d->identity,
 						 .hold = d->hold,
 						 .accept_unsigned = d->accept_unsigned,
+						 .defects = d->defects,
 						 .senders = plan_known_senders(r->plan),
 						 .secret = world_virtual_secret(r->world, d->label)};
 		int rv;

@@ -145,6 +145,31 @@ static const struct {
 	 "72 A[1] device.reply req=q6 code=200 signed=1\n"
 	 "72 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.200 code=200\n" END,
 	 "commands-once", BLAME_SERVER},
+	{"a third reuse in a day without a quarantine", "why=settled",
+	 "50 server server.alarm name=reuse\n"
+	 "60 server server.alarm name=reuse\n"
+	 "80 A[1] device.request req=q4 resource=refreshToken\n"
+	 "81 server token.presented req=q4 jti=r1 fam=f1 use=refresh\n"
+	 "81 server server.alarm req=q4 name=reuse\n"
+	 "81 server token.revoked req=q4 jti=r1 fam=f1 why=reuse\n"
+	 "81 server server.decision req=q4 resource=refreshToken code=700 why=reused\n" END,
+	 "token-owner", BLAME_SERVER},
+	{"a device in quarantine is served", "why=settled",
+	 "50 server server.alarm name=quarantine\n"
+	 "70 A[1] device.request req=q4 resource=publishMeasure\n"
+	 "71 server token.presented req=q4 jti=a1 fam=f1 use=access\n"
+	 "71 server server.decision req=q4 resource=publishMeasure code=200\n"
+	 "72 A[1] device.reply req=q4 code=200 signed=0\n"
+	 "72 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.200 code=200\n" END,
+	 "token-owner", BLAME_SERVER},
+	{"a decommissioned device is served", "why=settled",
+	 "50 server operator name=decommission\n"
+	 "70 A[1] device.request req=q4 resource=publishMeasure\n"
+	 "71 server token.presented req=q4 jti=a1 fam=f1 use=access\n"
+	 "71 server server.decision req=q4 resource=publishMeasure code=200\n"
+	 "72 A[1] device.reply req=q4 code=200 signed=0\n"
+	 "72 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.200 code=200\n" END,
+	 "token-owner", BLAME_SERVER},
 	{"SMS too soon", "why=settled",
 	 "400 server code.issued reg=r2 code_fp=c2\n400 server sms.queued id=m2 code_fp=c2\n" END, "sms-budget",
 	 BLAME_SERVER},

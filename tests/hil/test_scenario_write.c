@@ -35,7 +35,7 @@ static const char *const rows[] = {
 	     "    steps:\n"
 	     "      - {wait: PROVISIONED}\n      - {wait: IDLE, within: 10s, any: true, who: \"A[1]\"}\n"
 	     "      - {sleep: 250ms}\n      - {power_off: all}\n      - {power_cycle: A, off: 3s}\n      - {disable: others}\n"
-	     "      - {command: {name: RESET}, who: A}\n      - {server: kill}\n      - {server: restart, off: 2s}\n"
+	     "      - {command: {name: RESET}, who: A}\n      - {operator: clock_accept}\n      - {lift: A}\n      - {server: kill}\n      - {server: restart, off: 2s}\n"
 	     "    expect:\n      never: [IDLE, PAUSED]\n",
 	HEAD "    devices: {count: 5}\n    expect:\n"
 	     "      path:\n        - {states: [..., LOGGING_IN, IDLE], any: true}\n"

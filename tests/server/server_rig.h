@@ -42,7 +42,7 @@ struct registry *test_registry(void); /* devices A, B (SMS), T (TOTP only), X (d
 extern const char *const test_uuids[4];
 
 /* ---- a policy core and its one asker ---- */
-#define ASK_SLOTS 16
+#define ASK_SLOTS 24
 #define ASK_REGS  8
 enum ask_gateway { GATEWAY_QUEUES, GATEWAY_SUBMITS, GATEWAY_SILENT, GATEWAY_BUSY, GATEWAY_FAILS, GATEWAY_FAILS_CMS,
 		   GATEWAY_UNKNOWN };

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/clock.h"
 #include "server/command.h"
 
 #define S 1000 /* ms */
@@ -278,15 +279,306 @@ START_TEST(failed_commit)
 }
 END_TEST
 
-int main(void)
+/* ---- quarantine ---- */
+
+/* Refreshes pair `n`, and gives how many pairs there are then. */
+static unsigned refresh(int dev, unsigned n, int code, const char *why)
 {
-	Suite *s = suite_create("policy");
-	TCase *t = tcase_create("commands");
-	SRunner *sr;
-	int failed;
+	ask_refresh(&a, dev, a.tokens[n][1]);
+	ck_assert_msg(a.code == code && (!why || strcmp(a.why, why) == 0), "%d (%s), not %d (%s)", a.code, a.why, code,
+		      why ? why : "any");
+	ck_assert(a.code == 200 || a.code == 503 || a.is_signed);
+	return a.slots;
+}
+
+static void bootstrap_anew(int dev, int reg)
+{
+	ask_wait(&a, 70 * S);
+	bootstrap(dev, reg);
+}
+
+/* One reuse behind a successor that was shown; the family is gone then. */
+static void reuse(int dev, int reg, int code)
+{
+	unsigned first;
+
+	bootstrap_anew(dev, reg);
+	first = a.slots - 1;
+	refresh(dev, first, 200, NULL);
+	ask_publish(&a, dev, a.tokens[a.slots - 1][0]);
+	ck_assert_int_eq(a.code, 200);
+	refresh(dev, first, code, code == 403 ? "quarantined" : "reused");
+}
+
+static void lax(void)
+{
+	a.settings.v[SETTING_SMS_INTERVAL] = a.settings.v[SETTING_SMS_PER_10MIN] = a.settings.v[SETTING_SMS_PER_DAY] = SETTING_OFF;
+}
+
+START_TEST(third_reuse_in_a_day)
+{
+	bool was;
+
+	lax();
+	reuse(0, 1, 700);
+	reuse(0, 2, 700);
+	reuse(0, 3, 403);
+	ck_assert_uint_eq(a.events[J_SERVER_ALARM], 4);
+	ask_restart(&a, true);
+	/* everything is refused, login as it refuses everything */
+	ask_register(&a, 0, 4);
+	ck_assert_int_eq(a.code, 403);
+	ck_assert_str_eq(a.why, "quarantined");
+	ask_login(&a, 0, 3, a.codes[3]);
+	ck_assert_int_eq(a.code, 401);
+	ck_assert_str_eq(a.message, "INVALID CODE");
+	ask_publish(&a, 0, a.tokens[a.slots - 1][0]);
+	ck_assert_int_eq(a.code, 403);
+	refresh(0, a.slots - 1, 403, "quarantined");
+	/* others are served; the operator ends it, and then it takes three more */
+	bootstrap_anew(1, 1);
+	ck_assert_int_eq(enroll_lift(a.en, test_uuids[0], &was), 0);
+	ck_assert(was);
+	ck_assert_int_eq(enroll_lift(a.en, test_uuids[0], &was), 0);
+	ck_assert(!was);
+	ck_assert_int_eq(enroll_lift(a.en, "00000000-0000-0000-0000-000000000000", &was), ERR_NOTFOUND);
+	ask_turn(&a);
+	reuse(0, 5, 700);
+	reuse(0, 6, 700);
+	reuse(0, 7, 403);
+}
+END_TEST
+
+START_TEST(reuses_of_two_days)
+{
+	lax();
+	reuse(0, 1, 700);
+	reuse(0, 2, 700);
+	ask_wait(&a, INT64_C(24) * 3600 * S - 60 * S);
+	reuse(0, 3, 700); /* the first is a day old */
+	ask_restart(&a, false);
+	reuse(0, 4, 700); /* so is the second */
+	reuse(0, 5, 403);
+}
+END_TEST
+
+/* A device that lost a reply for longer than the grace is no thief, however often. */
+START_TEST(lost_replies_do_not_count)
+{
+	lax();
+	for (int reg = 1; reg <= 4; reg++) {
+		unsigned first;
+
+		bootstrap_anew(0, reg);
+		first = a.slots - 1;
+		refresh(0, first, 200, NULL);
+		ask_wait(&a, 181 * S);
+		refresh(0, first, 700, "reused");
+	}
+	ck_assert_uint_eq(a.events[J_SERVER_ALARM], 0);
+}
+END_TEST
+
+/* R4: whoever copied a device's file, and the device, in turn. The clone has the token
+ * that the device used; what either bootstraps ends what the other has. */
+START_TEST(clone_and_original)
+{
+	lax();
+	for (int reg = 1; reg <= 3; reg++) {
+		unsigned copied;
+
+		bootstrap_anew(0, reg);
+		copied = a.slots - 1; /* the clone has it from here on */
+		ask_publish(&a, 0, a.tokens[copied][0]);
+		refresh(0, copied, 200, NULL);                     /* the original */
+		ask_publish(&a, 0, a.tokens[a.slots - 1][0]);
+		refresh(0, copied, reg == 3 ? 403 : 700, NULL);    /* the clone */
+		refresh(0, a.slots - 1, reg == 3 ? 403 : 700, NULL); /* the original pays, too */
+	}
+}
+END_TEST
+
+/* ---- clock ---- */
+
+START_TEST(clock_guard)
+{
+	unsigned sms;
+
+	bootstrap(0, 1);
+	ask_wait(&a, 1000 * S);
+	refresh(0, 0, 200, NULL);
+	/* a minute behind is leeway */
+	a.at.unix_ms -= 60 * S;
+	refresh(0, 1, 200, NULL);
+	a.at.unix_ms -= 1;
+	sms = a.sms;
+	refresh(0, 2, 503, "clock");
+	ask_restart(&a, true);
+	refresh(0, 2, 503, "clock");
+	ask_register(&a, 0, 2);
+	ck_assert_int_eq(a.code, 503);
+	ask_register(&a, -1, 2); /* before anything is judged */
+	ck_assert_int_eq(a.code, 503);
+	ask_login(&a, 0, 1, "wrong");
+	ck_assert_int_eq(a.code, 503);
+	ck_assert_str_eq(a.why, "clock");
+	ck_assert_uint_eq(a.sms, sms);
+	ck_assert_uint_eq(a.events[J_SERVER_ALARM], 2); /* once a start */
+	/* publish issues nothing */
+	ask_publish(&a, 0, a.tokens[2][0]);
+	ck_assert_int_eq(a.code, 200);
+	/* it catches up */
+	a.at.unix_ms += 1;
+	refresh(0, 2, 200, NULL);
+}
+END_TEST
+
+START_TEST(clock_accepted)
+{
+	lax();
+	bootstrap(0, 1);
+	a.at.unix_ms -= 3600 * S;
+	ask_register(&a, 1, 1);
+	ck_assert_int_eq(a.code, 503);
+	ck_assert_int_eq(clock_accept(a.en, &a.at), 0);
+	ck_assert_int_eq(ask_turn(&a), 0);
+	ask_restart(&a, false);
+	bootstrap(1, 1);
+	/* what the future issued is not good yet: such a device begins anew */
+	ask_publish(&a, 0, a.tokens[0][0]);
+	ck_assert_int_eq(a.code, 401);
+	refresh(0, 0, 700, NULL);
+	ask_wait(&a, 61 * S);
+	bootstrap(0, 2);
+	ask_publish(&a, 0, a.tokens[a.slots - 1][0]);
+	ck_assert_int_eq(a.code, 200);
+}
+END_TEST
+
+/* An undone issue leaves no trace on record. */
+START_TEST(clock_and_a_full_disk)
+{
+	a.at.unix_ms += 3600 * S;
+	a.mem.full_from = a.mem.writes + 1;
+	ask_register(&a, 0, 1);
+	ck_assert_int_eq(a.code, 503);
+	ck_assert_str_eq(a.why, "storage");
+	a.mem.full_from = 0;
+	a.at.unix_ms -= 3600 * S;
+	ask_register(&a, 0, 2);
+	ck_assert_int_eq(a.code, 200);
+}
+END_TEST
+
+/* ---- in and out of service ---- */
+
+START_TEST(decommissioned)
+{
+	char id[COMMAND_ID_MAX + 1];
+
+	bootstrap(0, 1);
+	ask_wait(&a, 61 * S);
+	ask_register(&a, 0, 2); /* a code that lives */
+	ck_assert_int_eq(queue(0, "{\"name\":\"RESET\"}", false, id), 0);
+	ck_assert_int_eq(enroll_decommission(a.en, &a.at, test_uuids[0], &a.fx), 0);
+	ask_turn(&a);
+	ck_assert_str_eq(a.last_void, "operator");
+	ck_assert_str_eq(a.last_revoked, "decommissioned");
+	ck_assert_uint_eq(a.events[J_COMMAND_CLOSED], 1);
+	ask_restart(&a, false);
+	ask_publish(&a, 0, a.tokens[0][0]);
+	ck_assert_int_eq(a.code, 403);
+	refresh(0, 0, 403, "disabled");
+	ask_login(&a, 0, 2, a.codes[2]);
+	ck_assert_int_eq(a.code, 401);
+	ask_register(&a, 0, 3);
+	ck_assert_int_eq(a.code, 403);
+	/* again, and one that never was there */
+	ck_assert_int_eq(enroll_decommission(a.en, &a.at, test_uuids[0], &a.fx), 0);
+	ck_assert_int_eq(enroll_decommission(a.en, &a.at, "00000000-0000-0000-0000-000000000000", &a.fx), ERR_NOTFOUND);
+	ck_assert_int_eq(enroll_readmit(a.en, test_uuids[0]), 0);
+	ask_turn(&a);
+	ask_publish(&a, 0, a.tokens[0][0]);
+	ck_assert_int_eq(a.code, 401);
+	refresh(0, 0, 700, "revoked");
+	ask_login(&a, 0, 2, a.codes[2]);
+	ck_assert_int_eq(a.code, 401);
+	ck_assert_str_eq(a.why, "void");
+	bootstrap_anew(0, 4);
+	ask_publish(&a, 0, a.tokens[a.slots - 1][0]);
+	ck_assert_int_eq(a.code, 200);
+	ck_assert_str_eq(a.command, "");
+}
+END_TEST
+
+/* The registry without device 0, or with it disabled; the old one is freed. */
+static void reload(bool gone, bool disabled)
+{
+	struct registry_device d[4];
+	struct registry *old = a.registry;
+	struct err e = {0};
+	char *text;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < 4; i++) {
+		const struct registry *from = test_registry();
+
+		if (i || !gone)
+			d[n++] = *registry_find(from, test_uuids[i]);
+		if (!i && !gone)
+			d[0].disabled = disabled;
+		registry_free((struct registry *)(uintptr_t)from);
+	}
+	text = registry_dump(d, n);
+	a.registry = registry_parse(text, strlen(text), "test", &e);
+	free(text);
+	ck_assert_msg(a.registry != NULL, "%s", e.text);
+	ck_assert_int_eq(enroll_set_registry(a.en, &a.at, a.registry, &a.fx), 0);
+	registry_free(old);
+	ask_turn(&a);
+}
+
+START_TEST(out_of_the_registry_and_in_again)
+{
+	bootstrap(0, 1);
+	bootstrap(1, 1);
+	reload(false, false);
+	ask_publish(&a, 0, a.tokens[0][0]);
+	ck_assert_int_eq(a.code, 200);
+	reload(_i == 0, _i == 1);
+	ask_publish(&a, 0, a.tokens[0][0]);
+	ck_assert_int_eq(a.code, 403);
+	ck_assert_str_eq(a.why, _i ? "disabled" : "unknown");
+	refresh(0, 0, 403, _i ? "disabled" : "unknown");
+	ask_login(&a, 0, 1, a.codes[1]);
+	ck_assert_int_eq(a.code, 401);
+	reload(false, false);
+	ask_publish(&a, 0, a.tokens[0][0]);
+	ck_assert_int_eq(a.code, 401);
+	refresh(0, 0, 700, "revoked");
+	ask_publish(&a, 1, a.tokens[1][0]);
+	ck_assert_int_eq(a.code, 200);
+	bootstrap_anew(0, 2);
+}
+END_TEST
+
+static TCase *tcase(Suite *s, const char *name)
+{
+	TCase *t = tcase_create(name);
 
 	tcase_set_timeout(t, 50);
 	tcase_add_checked_fixture(t, setup, teardown);
+	suite_add_tcase(s, t);
+	return t;
+}
+
+int main(void)
+{
+	Suite *s = suite_create("policy");
+	TCase *t = tcase(s, "commands");
+	SRunner *sr;
+	int failed;
+
 	tcase_add_loop_test(t, takes_and_refuses, 0, (int)(sizeof(commands) / sizeof(commands[0])));
 	tcase_add_test(t, keys_are_ours);
 	tcase_add_test(t, repeated_until_named);
@@ -295,7 +587,18 @@ int main(void)
 	tcase_add_test(t, what_it_may_cost);
 	tcase_add_test(t, bounded_and_cancelled);
 	tcase_add_test(t, failed_commit);
-	suite_add_tcase(s, t);
+	t = tcase(s, "quarantine");
+	tcase_add_test(t, third_reuse_in_a_day);
+	tcase_add_test(t, reuses_of_two_days);
+	tcase_add_test(t, lost_replies_do_not_count);
+	tcase_add_test(t, clone_and_original);
+	t = tcase(s, "clock");
+	tcase_add_test(t, clock_guard);
+	tcase_add_test(t, clock_accepted);
+	tcase_add_test(t, clock_and_a_full_disk);
+	t = tcase(s, "service");
+	tcase_add_test(t, decommissioned);
+	tcase_add_loop_test(t, out_of_the_registry_and_in_again, 0, 2);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);

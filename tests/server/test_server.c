@@ -623,6 +623,37 @@ END_TEST
 
 #define UUID_A "ee9f2110-5843-11e9-a9ba-139bd26c8b4b"
 
+START_TEST(operator_policy)
+{
+	char *access;
+
+	ck_assert_int_eq(ask(MSG_REGISTER, NULL, NULL), 200);
+	ck_assert_int_eq(ask(MSG_LOGIN, NULL, t.code), 200);
+	access = token_of_reply("accessToken");
+	ck_assert_ptr_nonnull(strstr(control("{\"do\":\"show\",\"uuid\":\"" UUID_A "\"}"), "\"family\":true"));
+	ck_assert_ptr_null(strstr(control("{\"do\":\"show\",\"uuid\":\"" UUID_A "\"}"), "+346"));
+	ck_assert_ptr_nonnull(strstr(control("{\"do\":\"show\",\"uuid\":\"x\"}"), "no such device"));
+	ck_assert(!said_ok("{\"do\":\"show\"}"));
+	ck_assert(said_ok("{\"do\":\"decommission\",\"uuid\":\"" UUID_A "\"}"));
+	restart(); /* durable before it was said */
+	ck_assert_int_eq(ask(MSG_PUBLISH, access, NULL), 403);
+	ck_assert(said_ok("{\"do\":\"readmit\",\"uuid\":\"" UUID_A "\"}"));
+	restart();
+	ck_assert_int_eq(ask(MSG_PUBLISH, access, NULL), 401);
+	ck_assert_ptr_nonnull(strstr(control("{\"do\":\"lift\",\"uuid\":\"" UUID_A "\"}"), "\"wasQuarantined\":false"));
+	ck_assert(!said_ok("{\"do\":\"lift\"}"));
+	ck_assert(!said_ok("{\"do\":\"decommission\",\"uuid\":\"x\"}"));
+	ck_assert(!said_ok("{\"do\":\"readmit\",\"uuid\":\"x\"}"));
+	ck_assert_ptr_nonnull(strstr(control("{\"do\":\"clock\"}"), "\"refusing\":false"));
+	ck_assert(said_ok("{\"do\":\"clock-offset\",\"ms\":-3600000}"));
+	ck_assert_ptr_nonnull(strstr(control("{\"do\":\"clock\"}"), "\"refusing\":true"));
+	ck_assert_int_eq(ask(MSG_REGISTER, NULL, NULL), 503);
+	ck_assert(said_ok("{\"do\":\"clock-accept\"}"));
+	ck_assert_ptr_nonnull(strstr(control("{\"do\":\"clock\"}"), "\"refusing\":false"));
+	free(access);
+}
+END_TEST
+
 /* What an operator queues, sees, and takes back; durable before it is said. */
 START_TEST(operator_commands)
 {
@@ -729,6 +760,7 @@ int main(void)
 	tcase_add_test(tc, gateway_away);
 	tcase_add_test(tc, operator_and_lab);
 	tcase_add_test(tc, operator_commands);
+	tcase_add_test(tc, operator_policy);
 	tcase_add_test(tc, stops_orderly);
 	tcase_add_test(tc, disk_full);
 	suite_add_tcase(s, tc);
