@@ -40,7 +40,8 @@
 	  "our devices refresh with refresh tokens only: tests/server/test_enroll.c")                          \
 	X(COMMAND_REPEATED, "command-repeated", "server", "a command that is done is sent for ever", NULL)     \
 	X(QUARANTINE_NEVER, "quarantine-never", "server", "reuse never leads to a quarantine", NULL)           \
-	X(CLOCK_GUARD_MISSING, "clock-guard-missing", "server", "a clock that was set back issues on", NULL)   \
+	X(CLOCK_GUARD_MISSING, "clock-guard-missing", "server", "a clock that was set back issues on",      \
+	  "no scenario sets the server's clock back: tests/server/test_policy.c")                              \
 	X(LEAVES_IDLE, "leaves-idle", "device", "IDLE ends without power", NULL)                               \
 	X(RETRIES_EVERY_SECOND, "retries-every-second", "device", "the backoff does not grow", NULL)           \
 	X(RETRY_AFTER_IGNORED, "retry-after-ignored", "device", "retryAfter is not looked at", NULL)           \
