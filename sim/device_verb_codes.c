@@ -7,6 +7,19 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <jansson.h>
+
+/* From a line of `quicrig serve --sms file:PATH` to the last line of its text; "": it has none. */
+static void take_out_text(struct device_codes *c)
+{
+	json_t *j = json_loads(c->buffer, JSON_REJECT_DUPLICATES, NULL);
+	const char *text = json_string_value(json_object_get(j, "text")), *last;
+
+	last = text ? strrchr(text, '\n') : NULL;
+	explicit_bzero(c->buffer, sizeof(c->buffer));
+	snprintf(c->buffer, sizeof(c->buffer), "%s", last ? last + 1 : text ? text : "");
+	json_decref(j);
+}
 
 static void take_line(struct device_codes *c)
 {
@@ -23,7 +36,9 @@ static void take_line(struct device_codes *c)
 		c->too_long = false;
 		return;
 	}
-	if (!len || strncmp(c->buffer, "Code ", 5) == 0)
+	if (c->buffer[0] == '{')
+		take_out_text(c);
+	if (!c->buffer[0] || strncmp(c->buffer, "Code ", 5) == 0)
 		return; /* the first line of our SMS: the second one says it all */
 	c->line(c->ctx, c->buffer, smstext_parse(c->buffer, &sms) ? &sms : NULL);
 	explicit_bzero(&sms, sizeof(sms));

@@ -1,5 +1,6 @@
 /* Where codes come from at a terminal or on a bench: lines of standard input, or of whoever
- * connects to a Unix socket. A line is a bare code or the text of an SMS. */
+ * connects to a Unix socket. A line is a bare code, the text of an SMS, or a JSON line with
+ * that `text`, as a server writes them into its file. */
 #ifndef SIM_DEVICE_VERB_CODES_H
 #define SIM_DEVICE_VERB_CODES_H
 

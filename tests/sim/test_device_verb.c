@@ -277,6 +277,23 @@ START_TEST(code_from_stdin)
 }
 END_TEST
 
+/* What a server writes into its --sms file: somebody else's line first. */
+START_TEST(code_from_a_server_s_file)
+{
+	static struct verb_server s;
+
+	server_open(&s);
+	ck_assert_int_eq(run(&s,
+			     "{\"id\":\"1\",\"text\":\"Code XX12cd34EF00 for 00000000. Valid 5 min.\\u000a"
+			     "@00000000-5843-11e9-a9ba-139bd26c8b4b.quicrig #XX12cd34EF00 r=a1b2c3d4\"}\n"
+			     "{\"id\":\"2\",\"text\":\"ZZ12cd34EF98\"}\n{\"id\":\"3\"}\n",
+			     ARGS("--pki", folder, "--until", "PROVISIONED", "--timeout", "20s")),
+			 0);
+	ck_assert_str_eq(s.code, "ZZ12cd34EF98");
+	server_close(&s);
+}
+END_TEST
+
 START_TEST(code_from_a_socket)
 {
 	static struct verb_server s;
@@ -389,6 +406,7 @@ int main(int argc, char **argv)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, fixed_code);
 	tcase_add_test(t, code_from_stdin);
+	tcase_add_test(t, code_from_a_server_s_file);
 	tcase_add_test(t, code_from_a_socket);
 	tcase_add_test(t, no_code_and_state_that_stays);
 	tcase_add_test(t, refused_or_not_there);
