@@ -3,9 +3,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hil/language/diag.h"
 #include "hil/language/scenario.h"
 #include "hil/language/vocab.h"
 #include "hil/language/write.h"
+
+/* "" where it is no text: then what is read back differs, and says so. */
+static const char *text_of(json_t *object, const char *name)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+
+	return text ? text : "";
+}
 
 /* ---- parts ---- */
 
@@ -45,7 +54,7 @@ static void put_action(struct flow *f, const char *what, json_t *args)
 
 static void put_fault(struct buf *out, json_t *fault, size_t index)
 {
-	const char *what = json_string_value(json_object_get(fault, "do"));
+	const char *what = text_of(fault, "do");
 	json_t *then = json_object_get(fault, "then"), *at = json_object_get(fault, "at_ns"), *said;
 	char name[40];
 	struct flow f, t;
@@ -60,7 +69,7 @@ static void put_fault(struct buf *out, json_t *fault, size_t index)
 	put_match(&f, json_object_get(fault, "match"));
 	put_action(&f, what ? what : "", json_object_get(fault, "args"));
 	if (then) {
-		what = json_string_value(json_object_get(then, "do"));
+		what = text_of(then, "do");
 		t = open_flow(key(&f, "then"));
 		put_place(&t, "then", then);
 		put_action(&t, what ? what : "", json_object_get(then, "args"));
@@ -73,7 +82,7 @@ static void put_fault(struct buf *out, json_t *fault, size_t index)
 
 static void put_step(struct buf *out, json_t *step, json_int_t timeout_ns)
 {
-	const char *what = json_string_value(json_object_get(step, "do"));
+	const char *what = text_of(step, "do");
 	json_t *said = json_copy(step);
 	char place[64];
 	struct flow f;
@@ -113,8 +122,7 @@ static void put_groups(struct buf *out, json_t *groups, json_t *settings)
 		 "[\"SMS\"], \"registered\": [\"SMS\"], \"connection\": \"%s\", \"start\": \"on\"}",
 		 hold ? "hold" : "close");
 	g = json_array_get(groups, 0);
-	only = json_array_size(groups) == 1 && json_string_value(json_object_get(g, "name")) &&
-	       strcmp(json_string_value(json_object_get(g, "name")), "A") == 0;
+	only = json_array_size(groups) == 1 && strcmp(text_of(g, "name"), "A") == 0;
 	buf_puts(out, only ? "    devices: " : "    devices:\n");
 	json_array_foreach(groups, i, g)
 	{
@@ -122,7 +130,7 @@ static void put_groups(struct buf *out, json_t *groups, json_t *settings)
 		struct flow f;
 
 		if (!only)
-			buf_printf(out, "      %s: ", json_string_value(json_object_get(g, "name")));
+			buf_printf(out, "      %s: ", text_of(g, "name"));
 		f = open_flow(out);
 		put_place(&f, "group", said);
 		close_flow(&f);
@@ -147,8 +155,7 @@ static bool told_before(json_t *list, size_t i, size_t prefix)
 
 	for (size_t k = 0; k < i; k++) {
 		other = json_array_get(list, k);
-		if (same_who(one, other) && (!prefix || strncmp(json_string_value(json_object_get(one, "what")),
-								json_string_value(json_object_get(other, "what")), prefix) == 0))
+		if (same_who(one, other) && (!prefix || strncmp(text_of(one, "what"), text_of(other, "what"), prefix) == 0))
 			return true;
 	}
 	return false;
@@ -208,7 +215,7 @@ static void put_paths(struct buf *out, json_t *list)
 		return;
 	p = json_array_get(list, 0);
 	if (json_array_size(list) == 1 && !json_object_get(p, "who") &&
-	    strcmp(json_string_value(json_object_get(p, "how")), "all") == 0) {
+	    strcmp(text_of(p, "how"), "all") == 0) {
 		buf_puts(out, "      path: ");
 		put_list(out, json_object_get(p, "states"));
 		buf_puts(out, "\n");
@@ -222,7 +229,7 @@ static void put_paths(struct buf *out, json_t *list)
 		buf_puts(out, "        - ");
 		f = open_flow(out);
 		put_list(key(&f, "states"), json_object_get(p, "states"));
-		if (strcmp(json_string_value(json_object_get(p, "how")), "any") == 0)
+		if (strcmp(text_of(p, "how"), "any") == 0)
 			buf_puts(key(&f, "any"), "true");
 		put_place(&f, "expect.path", p);
 		close_flow(&f);
@@ -237,7 +244,7 @@ static void put_before(struct flow *f, json_t *before)
 	if (!before)
 		return;
 	if (!json_object_get(before, "match")) {
-		put_text(key(f, "before"), json_string_value(json_object_get(before, "event")));
+		put_text(key(f, "before"), text_of(before, "event"));
 		return;
 	}
 	b = open_flow(key(f, "before"));
@@ -265,7 +272,7 @@ static void put_maps(struct buf *out, const char *name, json_t *list, const char
 		buf_puts(out, json_array_size(list) == 1 ? "" : "        - ");
 		f = open_flow(out);
 		if (json_object_get(said, "event")) {
-			put_text(key(&f, "event"), json_string_value(json_object_get(said, "event")));
+			put_text(key(&f, "event"), text_of(said, "event"));
 			json_object_del(said, "event");
 		}
 		put_place(&f, place, said);
@@ -302,10 +309,10 @@ static void put_grouped(struct buf *out, const char *name, json_t *list, size_t 
 			if (!same_who(one, other))
 				continue;
 			if (prefix)
-				put_range(key(&f, json_string_value(json_object_get(other, "what")) + prefix),
+				put_range(key(&f, text_of(other, "what") + prefix),
 					  json_object_get(other, "range"));
 			else
-				put_duration(key(&f, json_string_value(json_object_get(other, "state"))),
+				put_duration(key(&f, text_of(other, "state")),
 					     json_integer_value(json_object_get(other, "ns")));
 		}
 		put_item_who(&f, one);
@@ -318,14 +325,15 @@ static void put_grouped(struct buf *out, const char *name, json_t *list, size_t 
  * an earlier one began alike. */
 static json_t *alike(json_t *list, size_t i, size_t *prefix)
 {
-	const char *what = json_string_value(json_object_get(json_array_get(list, i), "what"));
+	const char *what = text_of(json_array_get(list, i), "what");
 	json_t *mine = json_array(), *one;
 	size_t k;
 
-	*prefix = strcspn(what, ".") + 1;
+	*prefix = strcspn(what, ".");
+	*prefix += what[*prefix] == '.';
 	json_array_foreach(list, k, one)
 	{
-		if (strncmp(json_string_value(json_object_get(one, "what")), what, *prefix) != 0)
+		if (strncmp(text_of(one, "what"), what, *prefix) != 0)
 			continue;
 		if (k < i) {
 			json_decref(mine);
@@ -346,7 +354,7 @@ static void put_counts(struct buf *out, json_t *list)
 		if (!mine)
 			continue;
 		snprintf(name, sizeof(name), "%.*s", (int)prefix - 1,
-			 json_string_value(json_object_get(json_array_get(list, i), "what")));
+			 text_of(json_array_get(list, i), "what"));
 		put_grouped(out, name, mine, prefix);
 		json_decref(mine);
 	}
@@ -384,8 +392,7 @@ static void put_thresholds(struct buf *out, json_t *list)
 		buf_puts(out, "      - ");
 		f = open_flow(out);
 		put_place(&f, "threshold", said);
-		buf_printf(key(&f, json_string_value(json_object_get(t, "op"))), "\"%s ",
-			   json_string_value(json_object_get(t, "cmp")));
+		buf_printf(key(&f, text_of(t, "op")), "\"%s ", text_of(t, "cmp"));
 		put_duration(out, json_integer_value(json_object_get(t, "value")));
 		buf_puts(out, "\"");
 		close_flow(&f);
@@ -396,14 +403,26 @@ static void put_thresholds(struct buf *out, json_t *list)
 
 /* ---- the whole ---- */
 
+/* Whatever a comment says, the file stays one: no control characters, nothing but UTF-8. */
 static void put_comment(struct buf *out, const char *comment)
 {
-	while (comment && *comment) {
-		size_t len = strcspn(comment, "\n");
+	size_t left = comment ? strlen(comment) : 0, n;
+	bool begins = true;
+	unsigned cp;
 
-		buf_printf(out, "#%s%.*s\n", len ? " " : "", (int)len, comment);
-		comment += len + (comment[len] == '\n');
+	for (; left; comment += n, left -= n) {
+		if (begins)
+			buf_puts(out, *comment == '\n' ? "#" : "# ");
+		begins = *comment == '\n';
+		n = diag_utf8_length((const unsigned char *)comment, left, &cp);
+		if (!n || (!begins && (cp < 0x20 || (cp >= 0x7F && cp < 0xA0) || cp == 0xFEFF)))
+			buf_puts(out, n ? " " : "?");
+		else
+			buf_add(out, comment, n);
+		n = n ? n : 1;
 	}
+	if (!begins)
+		buf_puts(out, "\n");
 }
 
 static void put_scalars(struct buf *out, json_t *plan)
@@ -426,7 +445,7 @@ static void put_scalars(struct buf *out, json_t *plan)
 
 static void put_all(struct buf *out, json_t *plan, const char *comment)
 {
-	const char *id = json_string_value(json_object_get(plan, "id")), *slash = strchr(id, '/');
+	const char *id = text_of(plan, "id"), *slash = strchr(id, '/');
 	json_t *arrive = json_object_get(plan, "arrive"), *one;
 	size_t i;
 
@@ -525,7 +544,7 @@ static int read_back(json_t *plan, const char *text, size_t len, struct err *e)
 
 int scenario_write(json_t *plan, const char *comment, struct buf *out, struct err *e)
 {
-	const char *id = json_string_value(json_object_get(plan, "id"));
+	const char *id = text_of(plan, "id");
 	size_t at = out->len;
 
 	if (!id || !strchr(id, '/'))

@@ -12,8 +12,10 @@
 
 void put_text(struct buf *out, const char *s)
 {
-	bool plain = isalnum((unsigned char)s[0]) || s[0] == '+';
+	bool plain;
 
+	s = s ? s : "";
+	plain = isalnum((unsigned char)s[0]) || s[0] == '+';
 	for (const char *p = s; *p && plain; p++)
 		plain = isalnum((unsigned char)*p) || strchr("_.-/%+", *p);
 	if (strcmp(s, "...") == 0)
@@ -119,7 +121,8 @@ static void put_settings(struct buf *out, json_t *settings)
 		int k = setting_by_name(name);
 		json_int_t value = json_integer_value(v);
 
-		if (k >= 0)
+		/* a word's number that stands for none is no setting */
+		if (k >= 0 && (setting_unit((enum setting)k) != SETTING_UNIT_WORD || value == 0 || value == 1))
 			put_text(key(&f, name), setting_format((enum setting)k, value == -1 ? SETTING_OFF : value, text,
 							       sizeof(text)));
 	}

@@ -140,6 +140,79 @@ START_TEST(what_cannot_be_said)
 }
 END_TEST
 
+/* Replaces the n-th of all that stands in `v`. False: there are fewer. */
+static bool replace_nth(json_t *v, unsigned *n, json_t *with)
+{
+	const char *key;
+	json_t *inner;
+	size_t i;
+
+	json_object_foreach(v, key, inner) {
+		if (!(*n)--)
+			return !json_object_set(v, key, with);
+		if (replace_nth(inner, n, with))
+			return true;
+	}
+	json_array_foreach(v, i, inner) {
+		if (!(*n)--)
+			return !json_array_set(v, i, with);
+		if (replace_nth(inner, n, with))
+			return true;
+	}
+	return false;
+}
+
+/* A plan.json that somebody has edited, or that is torn in other ways: told, or written
+ * if it still is a plan; never the end of the process. */
+START_TEST(what_is_no_plan)
+{
+	static const char *const others[] = {"null", "-7", "[{}]"};
+	struct plans plans = {0};
+	unsigned refused = 0;
+
+	parse("row.yaml", rows[_i], &plans);
+	for (size_t k = 0; k < sizeof(others) / sizeof(others[0]); k++) {
+		json_t *with = json_loads(others[k], JSON_DECODE_ANY, NULL);
+
+		for (unsigned nth = 0;; nth++) {
+			json_t *plan = json_deep_copy(plans.v[0]);
+			unsigned n = nth;
+			struct err e = {0};
+			struct buf out;
+			bool there = replace_nth(plan, &n, with);
+
+			buf_init(&out, SCENARIO_TEXT_MAX);
+			if (there && scenario_write(plan, NULL, &out, &e)) {
+				ck_assert_str_ne(e.text, "");
+				refused++;
+			}
+			buf_fini(&out);
+			json_decref(plan);
+			if (!there)
+				break;
+		}
+		json_decref(with);
+	}
+	ck_assert_uint_gt(refused, 50);
+	plans_fini(&plans);
+}
+END_TEST
+
+START_TEST(a_comment_of_anything)
+{
+	struct plans plans = {0};
+	struct err e = {0};
+	struct buf out;
+
+	parse("row.yaml", rows[0], &plans);
+	buf_init(&out, SCENARIO_TEXT_MAX);
+	ck_assert_msg(scenario_write(plans.v[0], "got \xe2\x86 and\r\x1b[31m \xff → it\nends", &out, &e) == 0, "%s", e.text);
+	ck_assert_msg(strncmp(out.data, "# got ?? and  [31m ? → it\n# ends\nversion: 1\n", 44) == 0, "%s", out.data);
+	buf_fini(&out);
+	plans_fini(&plans);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("scenario_write");
@@ -150,6 +223,9 @@ int main(void)
 	tcase_add_loop_test(c, written_as_it_was_read, 0, (int)(sizeof(rows) / sizeof(rows[0])));
 	tcase_add_test(c, the_library_survives);
 	tcase_add_test(c, what_cannot_be_said);
+	tcase_set_timeout(c, 50);
+	tcase_add_loop_test(c, what_is_no_plan, 0, (int)(sizeof(rows) / sizeof(rows[0])));
+	tcase_add_test(c, a_comment_of_anything);
 	suite_add_tcase(s, c);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);
