@@ -1,5 +1,6 @@
 #include "hil/options.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,11 +17,15 @@ int option_bad(const char *verb, const char *fmt, const char *value)
 
 int option_number(const char *text, uint64_t low, uint64_t high, uint64_t *out)
 {
+	bool hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
 	char *end;
 
+	/* no sign, no blanks; 010 is ten */
+	if (!(hex ? isxdigit((unsigned char)text[2]) : isdigit((unsigned char)text[0])))
+		return -1;
 	errno = 0;
-	*out = strtoull(text, &end, 0);
-	return !*text || *text == '-' || *end || errno || *out < low || *out > high ? -1 : 0;
+	*out = strtoull(text, &end, hex ? 16 : 10);
+	return *end || errno || *out < low || *out > high ? -1 : 0;
 }
 
 int option_scenarios(char *const *paths, int n, struct plans *plans)

@@ -142,8 +142,10 @@ static int run(struct prove *p)
 		fputs("quicrig prove: interrupted\n", stderr);
 		return 128 + signal_number;
 	}
-	if (rv)
-		return bad(&e);
+	if (rv) {
+		bad(&e);
+		return e.code == ERR_NOMEM ? EXIT_INTERNAL : EXIT_ENVIRONMENT;
+	}
 	printf("%u planted: %u caught (%u blamed rightly), %u missed, %u beyond scenarios · nothing planted: %u of %u "
 	       "green\n",
 	       p->caught + p->missed + p->beyond, p->caught, p->blamed_right, p->missed, p->beyond, p->green,

@@ -37,7 +37,8 @@ static const char help[] =
 	"  --methods LIST; --set NAME=VALUE    as 'quicrig device' has them\n"
 	"  --registry FILE   writes the recorded devices for 'quicrig serve --registry'\n"
 	"\n"
-	"Exit: 0 alike, 1 different, 2 bad input, 3 environment, 5 nothing can be said.\n";
+	"Exit: 0 alike, 1 different, 2 bad input, 3 environment, 5 nothing can be said,\n"
+	"130/143 interrupted.\n";
 
 #define SPEED_MIN 0.01
 #define SPEED_MAX 1000.0
@@ -154,6 +155,8 @@ static int read_options(int argc, char **argv, struct choice *c)
 		return bad("%s", "-o goes with --lift");
 	if (c->mode != MODE_AGAINST && (c->access_said || c->speed > 0))
 		return bad("%s", "--speed, --code-from and what says how to reach a server go with --against");
+	if (c->registry && c->mode != MODE_AGAIN)
+		return bad("%s", "--registry goes alone: it writes a file for 'quicrig serve', and no more");
 	if (c->mode == MODE_AGAINST)
 		return (code = device_verb_ready(&c->access)) ? code : -1;
 	return -1;

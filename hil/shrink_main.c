@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/settings.h"
 #include "hil/judge/verdict.h"
@@ -213,12 +214,42 @@ static void found(void *ctx, json_t *plan, unsigned trials)
 	fprintf(stderr, "%5u runs: %s\n", trials, size);
 }
 
+/* Is there a place to write to? Better asked before the search than behind it. */
+static int look_at_output(const char *path)
+{
+	char dir[PATH_MAX];
+	char *slash;
+	bool ok;
+
+	if (snprintf(dir, sizeof(dir), "%s", path) >= (int)sizeof(dir))
+		return bad("%s: path too long", path);
+	slash = strrchr(dir, '/');
+	if (slash == dir)
+		slash[1] = '\0';
+	else if (slash)
+		*slash = '\0';
+	ok = access(path, F_OK) == 0 ? access(path, W_OK) == 0 : access(slash ? dir : ".", W_OK | X_OK) == 0;
+	if (ok)
+		return -1;
+	fprintf(stderr, "quicrig shrink: error: %s: %s\n", path, strerror(errno));
+	return EXIT_ENVIRONMENT;
+}
+
+static int write_text(const char *path, const struct buf *text)
+{
+	FILE *f = path ? fopen(path, "we") : stdout;
+	int bad = !f || fwrite(text->data, 1, text->len, f) != text->len;
+
+	if (f)
+		bad |= path ? fclose(f) : fflush(f);
+	return bad ? ERR_IO : 0;
+}
+
 static int put(const struct choice *c, json_t *plan, const struct shrink_result *r)
 {
 	char comment[SIGNATURE_TEXT_MAX + 800], before[160], after[160];
 	struct err e = {0};
 	struct buf text;
-	FILE *f;
 	int rv;
 
 	size_of(plan, before, sizeof(before));
@@ -228,10 +259,10 @@ static int put(const struct choice *c, json_t *plan, const struct shrink_result 
 		 c->o.plant ? c->o.plant : "", before, r->signature.text);
 	buf_init(&text, SCENARIO_TEXT_MAX);
 	rv = scenario_write(r->plan, comment, &text, &e);
-	if (!rv) {
-		f = c->output ? fopen(c->output, "we") : stdout;
-		if (!f || fwrite(text.data, 1, text.len, f) != text.len || (c->output ? fclose(f) : fflush(f)))
-			rv = err_set(&e, ERR_IO, "%s: %s", c->output ? c->output : "standard output", strerror(errno));
+	if (!rv && write_text(c->output, &text)) {
+		rv = err_set(&e, ERR_IO, "%s: %s", c->output ? c->output : "standard output", strerror(errno));
+		if (c->output)
+			write_text(NULL, &text); /* what was found is not lost */
 	}
 	buf_fini(&text);
 	if (rv)
@@ -265,6 +296,8 @@ int shrink_main(int argc, char **argv)
 	json_t *plan = NULL;
 	int code = read_options(argc, argv, &c), rv;
 
+	if (code < 0 && c.output)
+		code = look_at_output(c.output);
 	if (code < 0 && c.o.plant)
 		code = known_bug(c.o.plant);
 	if (code >= 0)

@@ -9,6 +9,19 @@
 
 #define ID_LEN_MIN 6 /* hex digits in a row that are an id and no word */
 
+/* Three digits are a reply code, unless they count something or are a time. */
+static bool is_reply_code(const char *before, size_t n, const char *digits)
+{
+	static const char *const units[] = {" ms", " s", " min", " h", " times", " devices"};
+
+	if (isalnum((unsigned char)digits[3]) || digits[3] == '.' || (n >= 2 && strncmp(before + n - 2, "= ", 2) == 0))
+		return false;
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (strncmp(digits + 3, units[i], strlen(units[i])) == 0 && !isalnum((unsigned char)digits[3 + strlen(units[i])]))
+			return false;
+	return true;
+}
+
 /* Appends `text` with what belongs to one run only taken out: ids become '~', labels
  * A[3] become A, numbers that are no reply code '#'. */
 static void add_plain(char *out, size_t size, const char *text)
@@ -26,8 +39,7 @@ static void add_plain(char *out, size_t size, const char *text)
 			   !isalnum((unsigned char)text[hex]) && strcspn(text, "0123456789") < hex) {
 			out[n++] = '~';
 			text += hex;
-		} else if (begins && digits &&
-			   !(digits == 3 && !isalnum((unsigned char)text[3]) && text[3] != '.')) {
+		} else if (begins && digits && !(digits == 3 && is_reply_code(out, n, text))) {
 			out[n++] = '#';
 			text += digits;
 			while (*text == '.' && isdigit((unsigned char)text[1]))
@@ -90,6 +102,13 @@ static unsigned weight(enum check_kind k)
 	default:
 		return 1;
 	}
+}
+
+void signature_plain(const char *text, char out[SIGNATURE_TEXT_MAX])
+{
+	out[0] = '\0';
+	add_plain(out, SIGNATURE_TEXT_MAX, text);
+	end_whole(out);
 }
 
 void signature_of(const struct scenario_result *s, struct signature *out)

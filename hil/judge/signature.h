@@ -20,6 +20,8 @@ struct signature {
  * timed out last (it follows from the others). "" where no check failed; a harness's
  * failure has the signature of its reason. */
 void signature_of(const struct scenario_result *s, struct signature *out);
+/* A text without what belongs to one run only: "after 7.4 s" and "after 7.5 s" are one. */
+void signature_plain(const char *text, char out[SIGNATURE_TEXT_MAX]);
 /* Is it among the failures of `s`, whatever else failed with it? */
 bool signature_in(const struct scenario_result *s, const char *id);
 

@@ -7,10 +7,16 @@
 
 #include "hil/run/lift_int.h"
 
+#define NOTE_MAX 512 /* bytes of a note: names and labels are short */
+
 void lift_note(struct lift *l, const char *fmt, ...)
 {
 	va_list ap;
 
+	if (l->out->notes.len > LIFT_NOTES_MAX - NOTE_MAX) {
+		l->out->notes_more++;
+		return;
+	}
 	va_start(ap, fmt);
 	buf_vprintf(&l->out->notes, fmt, ap);
 	va_end(ap);

@@ -21,6 +21,7 @@
 struct lifted {
 	json_t *plan;	/* owned */
 	struct buf notes; /* a line each for what was pinned or added, and for what could not be */
+	unsigned notes_more;	 /* that there was no room for */
 	unsigned own, added; /* faults */
 };
 

@@ -444,11 +444,19 @@ static void tell(const struct life *l, const struct parting *p, struct buf *text
 			   (deadline - l->o->zero) % NS_PER_S / NS_PER_MS);
 }
 
-static const struct plan_device *planned(const struct plan *p, const char *uuid)
+/* Devices join in the plan's order: the one behind the last one, nearly always. */
+static const struct plan_device *planned(struct offline *o, const char *uuid)
 {
-	for (unsigned i = 0; i < plan_count(p); i++)
-		if (strcmp(plan_device(p, i)->identity.uuid, uuid) == 0)
-			return plan_device(p, i);
+	unsigned n = plan_count(o->plan);
+
+	for (unsigned i = 0; i < n; i++) {
+		const struct plan_device *d = plan_device(o->plan, (o->next + i) % n);
+
+		if (strcmp(d->identity.uuid, uuid) != 0)
+			continue;
+		o->next = (o->next + i + 1) % n;
+		return d;
+	}
 	return NULL;
 }
 
@@ -472,7 +480,7 @@ static void read_clock(struct life *l)
 
 static int open_life(struct life *l, const struct replay_device *d, struct err *e)
 {
-	const struct plan_device *pd = planned(l->o->plan, d->uuid);
+	const struct plan_device *pd = planned(l->o, d->uuid);
 	struct device_config cfg = {.label = d->label,
 				    .identity = &l->identity,
 				    .senders = plan_known_senders(l->o->plan)};

@@ -28,6 +28,7 @@ struct offline {
 	struct offline_options opt;
 	struct plan *plan;
 	time_ns zero, end;
+	unsigned next; /* of the plan's devices, the one that comes next if they come in order */
 	struct lane *lanes; /* hash by uuid */
 	/* the replay's own keys: RSA is dear, so one set for all devices */
 	char *private_pem, *public_pem, kid[KID_MAX + 1];

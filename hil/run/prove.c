@@ -1,5 +1,6 @@
 #include "hil/run/prove.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -18,21 +19,20 @@
 static FILE *ask(pid_t *pid, struct err *e)
 {
 	const char *path = proc_sibling(PROVE_PROGRAM);
+	FILE *f;
 	int fd[2];
 
 	if (access(path, X_OK)) {
 		err_set(e, ERR_ENVIRONMENT, PROVE_PROGRAM " does not stand beside quicrig: build it (make build)");
 		return NULL;
 	}
-	if (pipe(fd)) {
+	if (pipe2(fd, O_CLOEXEC)) {
 		err_set(e, ERR_ENVIRONMENT, "no pipe");
 		return NULL;
 	}
 	*pid = fork();
 	if (*pid == 0) {
 		dup2(fd[1], STDOUT_FILENO);
-		close(fd[0]);
-		close(fd[1]);
 		execl(path, path, "--list", (char *)NULL);
 		_exit(127);
 	}
@@ -42,7 +42,13 @@ static FILE *ask(pid_t *pid, struct err *e)
 		err_set(e, ERR_ENVIRONMENT, "cannot start " PROVE_PROGRAM);
 		return NULL;
 	}
-	return fdopen(fd[0], "re");
+	f = fdopen(fd[0], "re");
+	if (!f) {
+		close(fd[0]); /* what it still says ends it */
+		waitpid(*pid, NULL, 0);
+		err_set(e, ERR_NOMEM, "out of memory");
+	}
+	return f;
 }
 
 static enum blame blame_by_name(const char *name)
@@ -96,7 +102,7 @@ int prove_open(struct prove *p, struct err *e)
 		rv = add_bug(p, line);
 	fclose(f);
 	if (waitpid(pid, &status, 0) != pid || status || rv || !p->bugs_n)
-		return err_set(e, rv ? rv : ERR_ENVIRONMENT, PROVE_PROGRAM " does not tell its bugs");
+		return err_set(e, rv == ERR_NOMEM ? rv : ERR_ENVIRONMENT, PROVE_PROGRAM " does not tell its bugs");
 	return 0;
 }
 
@@ -303,7 +309,7 @@ static void done_control(void *ctx, struct trials *ts, struct trial *t)
 	struct control *c = ctx;
 
 	(void)ts;
-	if (t->result->verdict == VERDICT_PASS) {
+	if (!t->interrupted && t->result->verdict == VERDICT_PASS) {
 		c->p->green++;
 	} else if (!t->interrupted) {
 		c->p->red++;

@@ -136,13 +136,14 @@ int replay_again(const struct recording *r)
 	struct err e = {0};
 	/* a planted bug is in the test program alone (docs/plan.md, `plant`) */
 	bool planted = json_object_get(r->plan, "plant") != NULL;
-	struct trial *t = trial_once(r->plan, planted ? "quicrig-prove" : NULL, true, &e);
+	int signal_number = 0;
+	struct trial *t = trial_once_or_signal(r->plan, planted ? "quicrig-prove" : NULL, true, &signal_number, &e);
 	char text[800];
 	int code;
 
 	if (!t) {
 		fprintf(stderr, "quicrig replay: error: %s\n", err_format(&e, text, sizeof(text)));
-		return e.code == ERR_CLOSED ? EXIT_INTERRUPTED : EXIT_ENVIRONMENT;
+		return signal_number ? 128 + signal_number : EXIT_ENVIRONMENT;
 	}
 	if (!t->hash[0]) {
 		fprintf(stderr, "quicrig replay: error: the virtual rig failed: %s\n",

@@ -325,8 +325,9 @@ static void settle(struct client *c, const struct instant *at)
 	c->different += !STEP(c)->excused && !alike;
 	if (!c->hold)
 		let_go(c, at);
+	/* where nothing could be compared nothing can be said */
 	if (++c->i == c->script.n)
-		end(c, c->different ? EXIT_FAILED : EXIT_PASSED);
+		end(c, c->different ? EXIT_FAILED : c->excused == c->i ? EXIT_INCONCLUSIVE : EXIT_PASSED);
 }
 
 static void give_up(struct client *c, const char *why)
@@ -522,11 +523,13 @@ static void sum_up(const struct client *c, const struct replay_device *d)
 {
 	size_t compared = c->i - c->excused;
 
-	if (c->exit_code != EXIT_PASSED && c->exit_code != EXIT_FAILED)
+	if (c->exit_code != EXIT_PASSED && c->exit_code != EXIT_FAILED && c->exit_code != EXIT_INCONCLUSIVE)
 		return;
 	printf("%s: %s against %s: ", c->r->id, d->label, c->v->server_text);
 	if (c->different)
 		printf("different, %zu of %zu requests asked\n", c->i, c->script.n);
+	else if (!compared)
+		puts("nothing could be compared");
 	else
 		printf("alike, %zu request%s compared\n", compared, compared == 1 ? "" : "s");
 	if (c->excused)

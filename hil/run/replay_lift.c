@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hil/judge/signature.h"
 #include "hil/judge/verdict.h"
 #include "hil/language/scenario.h"
 #include "hil/language/scenario_write.h"
@@ -15,18 +16,21 @@
 
 /* ---- the file ---- */
 
-static int comment(const struct recording *r, const struct lifted *l, const struct scenario_result *was, struct buf *out)
+static int comment(const struct recording *r, const struct lifted *l, const struct scenario_result *was, struct buf *out,
+		   struct err *e)
 {
-	buf_printf(out, "Lifted from a run on the rig '%s' by quicrig %s: %s%s%s.\n", r->rig, r->build,
+	buf_printf(out, "Lifted from a run on the rig '%.100s' by quicrig %.100s: %s%s%.2000s.\n", r->rig, r->build,
 		   verdict_name(r->verdict), was->reason ? ", " : "", was->reason ? was->reason : "");
 	if (l->own)
 		buf_puts(out, "The scenario's own faults stand as they were. ");
 	buf_printf(out, "%s befell it%s%s\n", l->added ? "What" : "Nothing", l->own ? " besides" : "", l->added ? ":" : ".");
 	if (l->notes.len)
 		buf_add(out, l->notes.data, l->notes.len);
+	if (l->notes_more)
+		buf_printf(out, "… and %u more.\n", l->notes_more);
 	if (l->added > 1)
 		buf_puts(out, "('nth' counts the events that no fault above has taken.)\n");
-	return out->failed;
+	return out->failed ? err_set(e, out->failed, "the head of the lifted file is too long") : 0;
 }
 
 static int write_file(const char *path, const struct buf *text, struct err *e)
@@ -89,13 +93,18 @@ static const struct check_result *failed_alike(const struct scenario_result *s, 
 	return NULL;
 }
 
-/* Is there a reason that both have? */
+/* Is there a reason that both have? Real and virtual clocks never show the same times. */
 static bool same_reason(const struct check_result *a, const struct check_result *b)
 {
+	char x[SIGNATURE_TEXT_MAX], y[SIGNATURE_TEXT_MAX];
+
 	for (unsigned i = 0; i < a->causes_n; i++)
-		for (unsigned k = 0; k < b->causes_n; k++)
-			if (a->causes[i].got && b->causes[k].got && strcmp(a->causes[i].got, b->causes[k].got) == 0)
+		for (unsigned k = 0; k < b->causes_n; k++) {
+			signature_plain(a->causes[i].got, x);
+			signature_plain(b->causes[k].got, y);
+			if (x[0] && strcmp(x, y) == 0)
 				return true;
+		}
 	return false;
 }
 
@@ -132,14 +141,15 @@ static int compare(const struct recording *r, const struct scenario_result *was,
 	return EXIT_FAILED;
 }
 
-static int run(const struct recording *r, const char *path, const struct scenario_result *was, struct err *e)
+static int run(const struct recording *r, const char *path, const struct scenario_result *was, int *signal_number,
+	       struct err *e)
 {
 	struct plans plans = {0};
 	struct trial *t = NULL;
 	int code = EXIT_INTERNAL;
 
 	if (!read_file(path, &plans, e))
-		t = trial_once(plans.v[0], NULL, false, e);
+		t = trial_once_or_signal(plans.v[0], NULL, false, signal_number, e);
 	if (t && !t->hash[0])
 		err_set(e, ERR_ENVIRONMENT, "the virtual rig failed: %s", t->result->reason ? t->result->reason : "?");
 	else if (t)
@@ -151,8 +161,7 @@ static int run(const struct recording *r, const char *path, const struct scenari
 
 static int exit_of(const struct err *e)
 {
-	return e->code == ERR_CLOSED	    ? EXIT_INTERRUPTED :
-	       e->code == ERR_UNSUPPORTED   ? EXIT_BAD_INPUT :
+	return e->code == ERR_UNSUPPORTED   ? EXIT_BAD_INPUT :
 	       e->code == ERR_NOMEM || e->code == ERR_INTERNAL ? EXIT_INTERNAL :
 								 EXIT_ENVIRONMENT;
 }
@@ -164,7 +173,7 @@ int replay_lift(const struct recording *r, const char *path)
 	struct err e = {0};
 	struct buf text, head;
 	char beside[PATH_MAX], line[800];
-	int code = EXIT_PASSED;
+	int code = EXIT_INTERNAL, signal_number = 0;
 
 	if (r->virtual_time) {
 		fprintf(stderr,
@@ -176,18 +185,19 @@ int replay_lift(const struct recording *r, const char *path)
 	buf_init(&text, SCENARIO_TEXT_MAX);
 	buf_init(&head, LIFT_NOTES_MAX + 4096);
 	if (!path) {
-		snprintf(beside, sizeof(beside), "%s/lifted.yaml", r->dir);
+		if (snprintf(beside, sizeof(beside), "%s/lifted.yaml", r->dir) >= (int)sizeof(beside))
+			err_set(&e, ERR_IO, "%s: path too long", r->dir);
 		path = beside;
 	}
-	if (!lift(r, &l, &e) && !judge_recorded(r, &was, &e) && !comment(r, &l, &was, &head) &&
+	if (!lift(r, &l, &e) && !judge_recorded(r, &was, &e) && !comment(r, &l, &was, &head, &e) &&
 	    !scenario_write(l.plan, head.data, &text, &e) && !write_file(path, &text, &e)) {
 		printf("%s: lifted into %s: %u fault%s of its own, %u added\n", r->id, path, l.own, l.own == 1 ? "" : "s",
 		       l.added);
-		code = run(r, path, &was, &e);
+		code = run(r, path, &was, &signal_number, &e);
 	}
 	if (e.code) {
 		fprintf(stderr, "quicrig replay: error: %s\n", err_format(&e, line, sizeof(line)));
-		code = exit_of(&e);
+		code = signal_number ? 128 + signal_number : exit_of(&e);
 	}
 	scenario_result_fini(&was);
 	lifted_fini(&l);

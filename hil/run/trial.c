@@ -153,6 +153,8 @@ static void start_one(struct trials *ts, struct trial *t)
 		if (r)
 			judging_free(r->judging);
 		free(r);
+		t->interrupted = true;
+		ts->o->done(ts->o->ctx, ts, t);
 		return;
 	}
 	r->job.tape = t->tape;
@@ -307,6 +309,11 @@ static void nothing(void *ctx, struct trials *ts, struct trial *t)
 
 struct trial *trial_once(json_t *plan, const char *program, bool keep, struct err *e)
 {
+	return trial_once_or_signal(plan, program, keep, NULL, e);
+}
+
+struct trial *trial_once_or_signal(json_t *plan, const char *program, bool keep, int *signal_number, struct err *e)
+{
 	struct trial *t = trial_new(plan), *todo = t;
 	struct trials_options o = {
 		.jobs = 1, .program = program, .next = only, .done = nothing, .ctx = &todo};
@@ -317,7 +324,7 @@ struct trial *trial_once(json_t *plan, const char *program, bool keep, struct er
 		return NULL;
 	}
 	t->keep = keep;
-	rv = trials_run(&o, NULL, e);
+	rv = trials_run(&o, signal_number, e);
 	if (rv) {
 		trial_free(t);
 		return NULL;

@@ -42,7 +42,8 @@ struct trials_options {
 	/* The next trial, or NULL: none now (asked again behind each `done`; where none
 	 * runs and none comes the whole ends). The trial stays the asker's. */
 	struct trial *(*next)(void *ctx);
-	/* It has ended; it may be freed here. */
+	/* It has ended; it may be freed here. One that could not even begin is `interrupted`,
+	 * its `result` may be NULL. */
 	void (*done)(void *ctx, struct trials *ts, struct trial *t);
 	/* Called about once a second while trials run; may be NULL. */
 	void (*tick)(void *ctx);
@@ -58,5 +59,7 @@ void trials_stop(struct trials *ts);
 
 /* One plan, once. The trial is new, the caller's; NULL and `e` as above (ERR_CLOSED: interrupted). */
 struct trial *trial_once(json_t *plan, const char *program, bool keep, struct err *e);
+/* As trial_once; `*signal_number` says what interrupted it, 0: nothing. */
+struct trial *trial_once_or_signal(json_t *plan, const char *program, bool keep, int *signal_number, struct err *e);
 
 #endif

@@ -201,6 +201,17 @@ scenarios:
       - {on: server.reply, match: {resource: login}, do: drop_reply}
     expect: {final: PROVISIONED}
 """)
+DROPPED = scenario("dropped.yaml", """version: 1
+suite: served
+scenarios:
+  - name: all-dropped
+    settings: {request_timeout: 1s}
+    timeout: 5s
+    devices: {count: 1}
+    faults:
+      - {on: server.reply, each: true, do: drop_reply}
+    expect: {final: PROVISIONED}
+""")
 expect("recorded to be asked again", run("run", "--keep-all", "--out", "served", SERVED), 0)
 SCENES = work / "served" / "latest" / "served"
 expect("keys", run("pki", "keys", "--host", "localhost"), 0)
@@ -294,6 +305,11 @@ expect("against: what a fault made is not compared", s.ask("--speed", "3"), 0,
        "login           recorded no answer, now 200  (not compared: the doing of served/dropped:f1)",
        "alike, ", "1 shaped by faults of the recording")
 s.end()
+expect("every reply was dropped", run("run", "--out", "dropped", DROPPED), 1)
+s = Server(work / "dropped" / "latest" / "served" / "all-dropped")
+expect("against: nothing to compare is not alike", s.ask("--speed", "5"), 5, "nothing could be compared", "shaped by faults")
+s.end()
+expect("a registry and a mode", run("replay", SCENES / "life", "--registry", "x.json", "--offline"), 2, "--registry goes alone")
 expect("against: where", run("replay", SCENES / "life", "--against", "localhost:notaport", "--pki", "keys"), 2, "--against 'localhost:notaport'")
 expect("against: no keys", run("replay", SCENES / "life", "--against", "localhost:1"), 2, "--pki, or --cert, --key and --ca, are needed")
 expect("against: a bad source", run("replay", SCENES / "life", "--against", "localhost:1", "--code-from", "moon"), 2,

@@ -80,7 +80,9 @@ for odd in ("[]", "null", "{", '{"id": "a/b", "groups": [{}]}', '{"id": "a/b", "
 code, text, log = shrink(f"{big}:strangers", "--plant", "nonsense")
 check("no such bug", code == 2 and "no bug 'nonsense'" in log, (code, log))
 code, text, log = shrink(f"{big}:strangers", "-o", "nowhere/small.yaml", "--trials", "1")
-check("nowhere to write to", code == 3 and "No such file" in log, (code, log))
+check("nowhere to write to", code == 3 and "No such file" in log and "runs" not in log, (code, log))
+code, text, log = shrink(f"{big}:strangers", "-o", "/dev/full", "--trials", "1")
+check("no room for the file: it is not lost", code == 3 and "No space left" in log and text.startswith("# Shrunk from"), (code, text, log))
 
 # ---- bounded, and safe to interrupt ----
 code, text, log = shrink(f"{big}:strangers", "--trials", "12")

@@ -168,6 +168,42 @@ START_TEST(lifted_to_these_faults)
 }
 END_TEST
 
+/* However many there are: the first ones stand in the file, the others are counted. */
+START_TEST(more_notes_than_there_is_room_for)
+{
+	enum { LOST = 3000 };
+	struct row row = {.name = "many"};
+	struct plans plans = {0};
+	struct recording r = {.id = "l/x"};
+	struct lifted l;
+	struct err e = {0};
+	unsigned told = 0;
+	char more[120];
+
+	make_plan(&row, &plans);
+	r.plan = plans.v[0];
+	r.tape = make_tape(&row);
+	for (unsigned i = 0; i < LOST; i++) {
+		struct line line = {1, "code.issued", "u1", more};
+
+		snprintf(more, sizeof(more), "\"code_fp\":\"%08x\"", i);
+		put(r.tape, &line, 10 + 2 * i);
+		line.kind = "sms.lost";
+		put(r.tape, &line, 11 + 2 * i);
+	}
+	ck_assert_msg(lift(&r, &l, &e) == 0, "%s", e.text);
+	ck_assert_uint_eq(l.added, LOST);
+	ck_assert_int_eq(l.notes.failed, 0);
+	for (const char *p = l.notes.data; (p = strchr(p, '\n')); p++)
+		told++;
+	ck_assert_uint_gt(told, 500);
+	ck_assert_uint_eq(told + l.notes_more, LOST);
+	lifted_fini(&l);
+	tape_free(r.tape);
+	plans_fini(&plans);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("lift");
@@ -176,6 +212,7 @@ int main(void)
 	int failed;
 
 	tcase_add_loop_test(c, lifted_to_these_faults, 0, (int)(sizeof(rows) / sizeof(rows[0])));
+	tcase_add_test(c, more_notes_than_there_is_room_for);
 	suite_add_tcase(s, c);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);

@@ -28,6 +28,9 @@ static const struct {
 	{"another id", "code 1a2b3c4d5e6f7a8b twice", "code ffeeddccbbaa9988 twice", true},
 	{"another uuid", "ee9f2110-5843-11e9-a9ba-139bd26c8b4b", "00000000-5843-11e9-a9ba-139bd26c8b4b", true},
 	{"another count", "2 tokens", "15 tokens", true},
+	{"another count of three digits", "codes.issued = 250", "codes.issued = 251", true},
+	{"another time in ms", "PROVISIONED after 250 ms", "PROVISIONED after 300 ms", true},
+	{"a reply code at the end", "login: 401", "login: 403", false},
 	{"another time", "at 61.040 s", "at 7.5 s", true},
 	{"a word of hex letters", "added beef", "added face", false},
 };

@@ -173,6 +173,40 @@ START_TEST(test_wall)
 }
 END_TEST
 
+static struct trial *last;
+
+static struct trial *one_next(void *ctx)
+{
+	json_t **plan = ctx, *taken = *plan;
+
+	*plan = NULL;
+	return taken ? trial_new(taken) : NULL;
+}
+
+static void one_done(void *ctx, struct trials *ts, struct trial *t)
+{
+	(void)ctx;
+	(void)ts;
+	last = t;
+}
+
+/* Whoever asked has it back, and the whole ends with an error. */
+START_TEST(test_cannot_begin)
+{
+	json_t *bad = json_pack("{s:s, s:{s:i}}", "id", "t/x", "settings", "moon", 3), *plan = bad;
+	struct trials_options o = {.next = one_next, .done = one_done, .ctx = &plan};
+	struct err e = {0};
+
+	last = NULL;
+	ck_assert_int_lt(trials_run(&o, NULL, &e), 0);
+	ck_assert_str_ne(e.text, "");
+	ck_assert_ptr_nonnull(last);
+	ck_assert(last->interrupted);
+	trial_free(last);
+	json_decref(bad);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("trial");
@@ -188,6 +222,7 @@ int main(void)
 	tcase_add_test(c, test_many);
 	tcase_add_test(c, test_stopped);
 	tcase_add_test(c, test_wall);
+	tcase_add_test(c, test_cannot_begin);
 	suite_add_tcase(s, c);
 	run = srunner_create(s);
 	srunner_run_all(run, CK_NORMAL);
