@@ -52,7 +52,7 @@
 	X(TEXT, "text", S)           /* free words for people; nobody judges by it */                          \
 	X(SIGNED, "signed", I)       /* 1: the reply's signature was verified */                               \
 	X(RETRY_S, "retry_s", I)                                                                               \
-	X(WAIT_NS, "wait_ns", I)     /* how long a device will back off */                                     \
+	X(WAIT_NS, "wait_ns", I)     /* of a backoff, a PAUSE, or between measures (CONFIG) */                  \
 	X(BYTES, "bytes", I)                                                                                   \
 	X(METHOD, "method", S)                                                                                 \
 	X(TS, "ts", S)               /* a measure's timestamp, Unix ms in decimal */
@@ -75,7 +75,7 @@
 	X(TOKENS_WRITTEN, "tokens.written", "jti fam")                                                         \
 	X(TOKENS_SYNCED, "tokens.synced", "jti fam")                                                           \
 	X(TOKENS_RENAMED, "tokens.renamed", "jti fam")                                                         \
-	X(COMMAND_QUEUED, "command.queued", "id name")                                                         \
+	X(COMMAND_QUEUED, "command.queued", "id name wait_ns")                                                 \
 	X(COMMAND_SENT, "command.sent", "id name")                                                             \
 	X(COMMAND_DONE, "command.done", "id name")               /* by the device */                           \
 	X(COMMAND_CLOSED, "command.closed", "id name why")       /* server: done, cancelled */                  \

@@ -17,8 +17,8 @@ static const char help[] =
 	"       quicrig prove --list\n"
 	"\n"
 	"Runs the scenarios on the virtual rig against a server and devices with planted bugs,\n"
-	"one at a time, until a scenario fails, and says which bug was caught by which scenario\n"
-	"and whether the right one was blamed. Then the product itself, which must be green.\n"
+	"one at a time, until a scenario fails and lays it to somebody, and says which bug was\n"
+	"caught by which scenario and whether the right one was blamed. Then the product itself, which must be green.\n"
 	"The bugs live in a test program, quicrig-prove, and in no other.\n"
 	"\n"
 	"  --bug NAME        only this one; may be repeated\n"
@@ -27,8 +27,8 @@ static const char help[] =
 	"  --list            the bugs, a line each\n"
 	"\n"
 	"'beyond' are bugs that no scenario can show, with the reason; they count as neither.\n"
-	"Exit: 0 all caught, 1 some missed or the product not green, 2 bad input, 3 environment,\n"
-	"4 nothing selected, 130/143 interrupted.\n";
+	"Exit: 0 all caught and rightly blamed, 1 some not or the product not green, 2 bad input,\n"
+	"3 environment, 4 nothing selected, 130/143 interrupted.\n";
 
 struct choice {
 	const char *bugs[BUGS_MAX];
@@ -150,7 +150,7 @@ static int run(struct prove *p)
 	       "green\n",
 	       p->caught + p->missed + p->beyond, p->caught, p->blamed_right, p->missed, p->beyond, p->green,
 	       p->green + p->red);
-	return p->missed || p->red ? EXIT_FAILED : EXIT_PASSED;
+	return p->missed || p->red || p->blamed_right < p->caught ? EXIT_FAILED : EXIT_PASSED;
 }
 
 int prove_main(int argc, char **argv)

@@ -7,14 +7,32 @@
 
 #include "server/command.h"
 
+/* What a PAUSE or a CONFIG is about, in ns; -1: the command has no time. */
+static int64_t span_of(const struct store_command *c)
+{
+	json_t *body = json_loads(c->body, 0, NULL), *n = json_object_get(body, "seconds");
+	double seconds;
+
+	if (!n)
+		n = json_object_get(body, "publishInterval");
+	seconds = json_is_number(n) ? json_number_value(n) : -1;
+	json_decref(body);
+	return seconds >= 0 && seconds < (double)INT64_MAX / 2e9 ? (int64_t)(seconds * 1e9) : -1;
+}
+
 /* Committed, then told at once, so that a kill at the turn's end hides nothing. */
 static int settle(struct server *s, enum journal_kind kind, const struct store_command *c, const char *why,
 		  struct err *e)
 {
+	int64_t span = kind == J_COMMAND_QUEUED ? span_of(c) : -1;
+
 	if (server_commit(s))
 		return err_set(e, ERR_IO, "storage failed: %s", store_error(s->store));
 	effects_event(&s->fx, NULL, false, s->at.now, c->uuid, NULL, NULL, kind,
-		      (const struct journal_value[]){JS(ID, c->id), JS(NAME, c->name), JS(WHY, why)}, 3);
+		      (const struct journal_value[]){JS(ID, c->id), JS(NAME, c->name),
+						     span >= 0 ? (struct journal_value)JI(WAIT_NS, span)
+							       : (struct journal_value)JS(WHY, why)},
+		      3);
 	server_foresee(s);
 	server_write_journal(s);
 	return 0;

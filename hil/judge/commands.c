@@ -26,8 +26,23 @@ static struct told *told(struct oracle *o, struct dev *d, const char *id)
 	t = &d->told[d->told_n++ % ORACLE_COMMANDS];
 	memset(t, 0, sizeof(*t));
 	snprintf(t->id, sizeof(t->id), "%s", id);
-	t->done_t = TIME_NEVER;
+	t->done_t = t->span = TIME_NEVER;
 	return t;
+}
+
+time_ns commands_span(const struct dev *d, const char *id)
+{
+	for (unsigned i = 0; d->told && i < ORACLE_COMMANDS; i++)
+		if (strcmp(d->told[i].id, id) == 0)
+			return d->told[i].span;
+	return TIME_NEVER;
+}
+
+static void on_queued(struct told *t, const struct journal_event *ev)
+{
+	int64_t span = journal_int(ev, JF_WAIT_NS, -1);
+
+	t->span = span < 0 ? TIME_NEVER : (time_ns)span;
 }
 
 /* Where a register names it nobody has shown who asks, so only the others count. */
@@ -46,12 +61,15 @@ void commands_event(struct oracle *o, struct dev *d, const struct journal_event 
 {
 	struct told *t;
 
-	if (ev->kind != J_COMMAND_SENT && ev->kind != J_COMMAND_DONE && ev->kind != J_COMMAND_CLOSED)
+	if (ev->kind != J_COMMAND_QUEUED && ev->kind != J_COMMAND_SENT && ev->kind != J_COMMAND_DONE && ev->kind != J_COMMAND_CLOSED)
 		return;
 	t = told(o, d, journal_text(ev, JF_ID));
 	if (!t)
 		return;
 	switch (ev->kind) {
+	case J_COMMAND_QUEUED:
+		on_queued(t, ev);
+		break;
 	case J_COMMAND_SENT:
 		if (t->closed || (t->done_t != TIME_NEVER && named_done(d, t, ev->req)))
 			oracle_find(o, INV_COMMAND, d, ev->t, BLAME_SERVER, "%s is sent though %s", journal_text(ev, JF_NAME),

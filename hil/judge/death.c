@@ -79,10 +79,16 @@ bool death_granted(struct oracle *o, struct dev *d, const struct journal_event *
 	return true;
 }
 
-void death_revoked(struct dev *d)
+void death_revoked(struct oracle *o, struct dev *d)
 {
+	struct code *c;
+
 	if (!d->untold_family && !d->untold_login.reg[0])
 		return;
+	/* so that login was granted, and its code is spent */
+	c = d->untold_family ? NULL : code_that_was_sent(o, d);
+	if (c && strcmp(c->reg, d->untold_login.reg) == 0)
+		c->used = true;
 	/* a family that nobody told of ends: the one before it had ended with its login */
 	for (unsigned i = 0; i < d->fams_n; i++)
 		d->fams[i].live = false;

@@ -81,6 +81,7 @@ void oracle_free(struct oracle *o)
 		dev_free(o, d);
 	for (unsigned i = 0; i < INV_COUNT; i++)
 		check_result_fini(&o->inv[i]);
+	conduct_fini(o);
 	oracle_plan_free(o);
 	scenario_result_fini(&o->work);
 	expects_free(o->expects);
@@ -110,6 +111,8 @@ void oracle_find(struct oracle *o, enum invariant inv, struct dev *d, time_ns t,
 	char text[256];
 	va_list ap;
 
+	if (d && d->forgiven & UINT64_C(1) << inv)
+		return;
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
@@ -195,6 +198,7 @@ static struct dev *add_dev(struct oracle *o, const char *uuid)
 		d->first[i] = TIME_NEVER;
 	d->no_rules = true;
 	d->fam_t = TIME_NEVER;
+	conduct_init(&d->conduct);
 	o->in_state[STATE_OFF]++;
 	HASH_ADD_STR(o->devs, uuid, d);
 	return d;
@@ -274,6 +278,7 @@ static void on_world(struct oracle *o, const struct journal_event *ev)
 	switch (ev->kind) {
 	case J_SCENARIO_START:
 		o->start = ev->t;
+		o->file_rig = strcmp(journal_text(ev, JF_RIG), "file") == 0;
 		break;
 	case J_SCENARIO_END:
 		on_end(o, ev);
@@ -338,6 +343,7 @@ void oracle_event(struct oracle *o, const struct journal_event *ev)
 	on_world(o, ev);
 	if (d) {
 		life_event(o, d, ev);
+		conduct_event(o, d, ev);
 		story_event(o, d, ev);
 		sms_event(o, d, ev);
 		tokens_event(o, d, ev);
@@ -419,7 +425,10 @@ static int judge_timeout(struct oracle *o, time_ns t)
 	if (!c)
 		return ERR_NOMEM;
 	HASH_ITER(hh, o->devs, d, next) {
-		if (!d->added || settled(d))
+		if (!d->added)
+			continue;
+		conduct_settle(o, d, t, true);
+		if (settled(d))
 			continue;
 		oracle_state_text(d, text, sizeof(text));
 		blame = oracle_blame(o, d, &why);
@@ -460,6 +469,11 @@ static int judge_presence(struct oracle *o, time_ns t)
 	return fail_end(o, "every device of the plan takes part", got, BLAME_HARNESS, t);
 }
 
+static bool took_sms(const struct oracle *o)
+{
+	return o->work.rows[ROW_NP_SMS] || o->work.rows[ROW_RG_SMS] || o->work.rows[ROW_AC_SMS];
+}
+
 /* Invariants that say something of what the server did, or of datagrams: without the
  * lines of those who tell of it they have not been looked at. */
 static const char *untold(const struct oracle *o, enum invariant inv)
@@ -467,14 +481,21 @@ static const char *untold(const struct oracle *o, enum invariant inv)
 	switch (inv) {
 	case INV_STORIES:
 	case INV_CODE:
+	case INV_RIGHT_CODE:
+	case INV_ONE_CODE:
 	case INV_FAMILY:
 	case INV_OWNER:
+	case INV_EXPIRY:
+	case INV_CODES:
+	case INV_SIGNED:
 	case INV_ACK:
 	case INV_BUDGET:
 	case INV_SERVER:
 		return o->server_seen ? NULL : "no server journal";
 	case INV_SILENT:
 		return o->counts_seen ? NULL : "nobody counted datagrams";
+	case INV_TAKES_CODE:
+		return o->delivered_seen || !took_sms(o) ? NULL : "nobody told of SMS";
 	default:
 		return NULL;
 	}
@@ -508,6 +529,7 @@ static int judge_devices(struct oracle *o)
 	struct dev *d, *next;
 
 	HASH_ITER(hh, o->devs, d, next) {
+		conduct_settle(o, d, o->last, true);
 		story_finish(o, d);
 		sms_finish(o, d);
 		tokens_settle(o, d, TIME_NEVER);

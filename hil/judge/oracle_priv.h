@@ -20,16 +20,26 @@
 	X(AUTHENTIC, "authentic-refusals", "nothing idles or wipes a device but what is signed")               \
 	X(STORIES, "same-story", "device and server tell the same story")                                      \
 	X(CODE, "login-needs-code", "no login without a live, unused, matching code")                          \
+	X(RIGHT_CODE, "right-code-serves", "a live, matching code lets its device in")                         \
+	X(ONE_CODE, "one-code", "a registration has at most one code")                                         \
 	X(FAMILY, "one-family", "at most one live token family a device")                                      \
 	X(OWNER, "token-owner", "a token serves its own device")                                               \
+	X(EXPIRY, "token-life", "no token serves behind its end")                                              \
+	X(CODES, "resource-codes", "each resource answers with the codes that it has")                         \
+	X(SIGNED, "refusals-signed", "every refusal that must be is signed")                                   \
 	X(ACK, "acknowledged-kept", "nothing acknowledged is lost")                                            \
 	X(BUDGET, "sms-budget", "SMS within budget")                                                           \
 	X(CARRIER, "sms-story", "each SMS is submitted and delivered as it was issued")                        \
 	X(COMMAND, "commands-once", "a command is done once, and not sent again once that is known")             \
+	X(TIMERS, "timers", "a device waits as long as it should, and no longer")                              \
+	X(REGISTRATION, "registration", "a registration is kept, and drawn anew, as the table has it")         \
+	X(TAKES_CODE, "takes-its-code", "a device takes its code's SMS, and nobody else's")                    \
+	X(STORED, "stored-before-use", "tokens are stored before they are used, and the last ones are used")   \
 	X(SILENT, "idle-is-silent", "IDLE and OFF send nothing")                                               \
 	X(SECRET, "no-secret", "no secret in what was written")                                                \
 	X(SERVER, "server-alive", "the server stays up unless told otherwise")
 
+#define TIMER_SLACK     (1 * NS_PER_S) /* that a timer may be late without anybody's fault */
 #define HARNESS_LAG_MAX (1 * NS_PER_S) /* beyond it a failure may be the harness's own */
 
 #define INVARIANT_ENUM(name, id, text) INV_##name,
@@ -54,32 +64,40 @@ struct slot {
 	time_ns asked, t; /* the device's request; the latest line */
 	int device_code, reply_code, decision; /* where the flags say so */
 	int is_signed;    /* device.reply's, -1 absent */
+	int signs;        /* server.decision's, -1 absent */
+	char code_fp[HASH_FP_SIZE]; /* that its login carries */
 	bool has_device, has_reply, has_decision, presented, forced, expired_said;
+	bool commands; /* a command rides on its reply */
 	char fam[ORACLE_FAM]; /* of the token presented */
-	char use[8];
-	bool fam_known, fam_live, fam_acked, fam_fresh, disabled; /* as of the decision */
+	char use[8], jti[9];
+	/* as of the decision; right_code: its login's code had to let it in */
+	bool fam_known, fam_live, fam_acked, fam_fresh, fam_over, disabled, right_code;
 };
 
 /* One code, by fingerprint, as server, carrier and device tell of it. */
 struct code {
 	char fp[HASH_FP_SIZE];
 	char sms_id[41];
+	char reg[ORACLE_REQ]; /* that it was issued for; "": none was said */
 	struct dev *dev;
 	time_ns issued_t;
 	bool issued, queued, submitted, delivered, held, sent, used, dead, fault, hashed;
+	bool withdrawn; /* a register of its registration was refused since: it need not live */
+	bool doubted;  /* a login of its registration was refused */
 	UT_hash_handle hh;
 };
 
 struct family {
 	char fam[ORACLE_FAM];
 	time_ns access_t, refresh_t; /* the last issue */
-	char jti[9];		     /* of the last refresh token, its first digits */
+	char jti[9], access_jti[9];  /* of the last tokens, their first digits */
 	bool live, acked;
 };
 
 struct told {
 	char id[41];
 	time_ns done_t; /* TIME_NEVER: the device has not done it */
+	time_ns span;   /* of a PAUSE or between measures; TIME_NEVER: not told */
 	bool closed;    /* the server will not send it any more */
 };
 
@@ -87,6 +105,35 @@ struct told {
 struct untold {
 	char reg[ORACLE_REQ]; /* "": there is none */
 	time_ns asked;
+};
+
+/* What a device owes by its own clock and memory (conduct.c). */
+struct conduct {
+	time_ns due;	   /* when something must come of it by itself; TIME_NEVER: nothing need */
+	const char *what;  /* that is due; static text */
+	time_ns late, late_t; /* the longest that it was late, and when */
+	const char *late_what;
+	unsigned failures; /* doublings of its backoff */
+	bool unproven;	   /* no publish was 200 since the last refresh */
+	int64_t retry_s;   /* of the last reply; <= 0: none */
+	time_ns fresh_t;   /* when the last new measure was sent; TIME_NEVER */
+	char ts[24];	   /* that measure's */
+	time_ns interval;  /* between two measures; TIME_NEVER: not known */
+
+	char reg[ORACLE_REQ]; /* its registration; "": not known */
+	bool reg_new;	      /* the next one that it names must be another */
+
+	bool held;	/* has a code for its registration */
+	char held_fp[HASH_FP_SIZE];
+	time_ns held_t; /* since when */
+	time_ns offer_t; /* its code's SMS came, and was not taken yet; TIME_NEVER */
+	bool good_sms, bad_sms; /* came since it took one */
+	time_ns took_t;  /* it took one that nobody has told of yet; TIME_NEVER */
+	enum row_name took_row;
+
+	bool renamed; /* tokens became durable since its last request */
+	char jti[9], jti_old[9], jti_written[9]; /* refresh tokens, their first digits */
+	bool jti_unsure; /* what is in its RAM or on its disk is not known */
 };
 
 struct step_of_trail {
@@ -102,6 +149,7 @@ struct dev {
 	unsigned index;      /* in its group, from 1 */
 	bool added, named, accept_unsigned, no_rules; /* no_rules: its first state is not known */
 	char to_fp[HASH_FP_SIZE]; /* its number on record */
+	uint64_t forgiven;   /* invariants (bits) that the plan's `defects` have it break */
 
 	enum state_name state, awake; /* awake: the last state that was not OFF */
 	time_ns since;       /* when `state` was entered */
@@ -125,6 +173,8 @@ struct dev {
 	struct slot slots[ORACLE_SLOTS]; /* by age: slots[slot_at] is the newest */
 	unsigned slot_at;
 	struct slot *server_slot;        /* of the server's last line */
+
+	struct conduct conduct;
 
 	struct code **codes; /* owned, oldest first */
 	unsigned codes_n, codes_cap;
@@ -161,6 +211,11 @@ struct dev {
 
 	enum blame blame; /* of the first finding */
 	char *blame_why;
+	UT_hash_handle hh;
+};
+
+struct sender {
+	char fp[HASH_FP_SIZE];
 	UT_hash_handle hh;
 };
 
@@ -211,6 +266,9 @@ struct oracle {
 	bool step_failed;
 	char unfinished[128];
 	bool nameless_decision;
+	bool file_rig;      /* real modems: numbers may be written in several ways */
+	bool clock_moves;   /* the plan steps somebody's clock */
+	struct sender *senders; /* numbers that a modem submitted from */
 	time_ns restart_t; /* the last recovery */
 	uint64_t lag_ns; /* the greatest harness.lag */
 	uint64_t fleet_sms;
@@ -229,6 +287,17 @@ enum blame oracle_blame(const struct oracle *o, const struct dev *d, const char 
 bool oracle_who(const struct who *w, const struct dev *d);
 time_ns oracle_since_start(const struct oracle *o, time_ns t);
 
+/* conduct.c */
+void conduct_init(struct conduct *c);
+void conduct_event(struct oracle *o, struct dev *d, const struct journal_event *ev);
+/* What should have come of it by `t` and did not; `last`: nothing more will be told. */
+void conduct_settle(struct oracle *o, struct dev *d, time_ns t, bool last);
+void conduct_fini(struct oracle *o);
+/* duty.c */
+void duty_decision(struct oracle *o, struct dev *d, struct slot *s, const struct journal_event *ev);
+void duty_slot(struct oracle *o, struct dev *d, const struct slot *s);
+/* commands.c: how long a command's PAUSE is, or its interval; TIME_NEVER where that was not told. */
+time_ns commands_span(const struct dev *d, const char *id);
 /* life.c */
 void life_event(struct oracle *o, struct dev *d, const struct journal_event *ev);
 /* story.c */
@@ -248,7 +317,7 @@ void death_event(struct oracle *o);
 /* A login's 200 that no code.used explains: may the server have granted it as it died? */
 bool death_granted(struct oracle *o, struct dev *d, const struct journal_event *ev);
 /* A family that was never issued is revoked. */
-void death_revoked(struct dev *d);
+void death_revoked(struct oracle *o, struct dev *d);
 /* A code that was never issued: may it have been, as the server died? Then when, at least. */
 bool death_issued(struct dev *d, const struct journal_event *ev, time_ns *t);
 /* sms.c */
@@ -258,6 +327,7 @@ enum blame sms_evidence(const struct oracle *o, const struct dev *d, const char 
 void sms_event(struct oracle *o, struct dev *d, const struct journal_event *ev);
 void sms_finish(struct oracle *o, struct dev *d);
 void sms_granted(struct dev *d);
+struct code *sms_code(struct dev *d, const char *fp); /* NULL: none of its */
 /* Whose code is it? NULL where it was not issued. */
 struct dev *sms_owner(struct oracle *o, const struct journal_event *ev);
 

@@ -49,17 +49,21 @@ static void forget(struct oracle *o, struct dev *d, struct code *c)
 	free(c);
 }
 
+struct code *sms_code(struct dev *d, const char *fp)
+{
+	for (unsigned i = 0; fp[0] && i < d->codes_n; i++)
+		if (strcmp(d->codes[i]->fp, fp) == 0)
+			return d->codes[i];
+	return NULL;
+}
+
 static struct code *find_code(struct oracle *o, struct dev *d, const char *fp, bool make)
 {
 	struct code *c, **grown;
 
-	if (!fp[0] || strlen(fp) >= sizeof(c->fp))
-		return NULL;
-	for (unsigned i = 0; i < d->codes_n; i++)
-		if (strcmp(d->codes[i]->fp, fp) == 0)
-			return d->codes[i];
-	if (!make)
-		return NULL;
+	c = sms_code(d, fp);
+	if (c || !make || !fp[0] || strlen(fp) >= sizeof(c->fp))
+		return c;
 	if (d->codes_n == ORACLE_CODES) {
 		forget(o, d, d->codes[0]);
 		memmove(&d->codes[0], &d->codes[1], --d->codes_n * sizeof(struct code *));
@@ -90,8 +94,12 @@ static void on_issued(struct oracle *o, struct dev *d, const struct journal_even
 
 	if (!c)
 		return;
+	for (unsigned i = 0; ev->reg && ev->reg[0] && i < d->codes_n; i++)
+		if (d->codes[i] != c && d->codes[i]->issued && !d->codes[i]->withdrawn && strcmp(d->codes[i]->reg, ev->reg) == 0)
+			oracle_find(o, INV_ONE_CODE, d, ev->t, BLAME_SERVER, "a second code for one registration");
 	c->issued = true;
 	c->issued_t = ev->t;
+	snprintf(c->reg, sizeof(c->reg), "%s", ev->reg ? ev->reg : "");
 	HASH_FIND_STR(o->codes, c->fp, other);
 	if (!other) {
 		HASH_ADD_STR(o->codes, fp, c);

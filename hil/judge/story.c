@@ -56,6 +56,8 @@ static void judge_token(struct oracle *o, struct dev *d, const struct slot *s)
 		else if (!s->fam_live)
 			oracle_find(o, INV_FAMILY, d, s->t, BLAME_SERVER, "%s: 200 for a token of a revoked family",
 				    s->resource);
+		if (s->fam_over)
+			oracle_find(o, INV_EXPIRY, d, s->t, BLAME_SERVER, "%s: 200 for an expired token", s->resource);
 		if (s->use[0] && strcmp(s->use, publish ? "access" : "refresh") != 0)
 			oracle_find(o, INV_OWNER, d, s->t, BLAME_SERVER, "%s: 200 for a token of use '%s'",
 				    s->resource, s->use);
@@ -76,6 +78,7 @@ static void close_slot(struct oracle *o, struct dev *d, struct slot *s)
 		compare(o, d, s);
 		judge_token(o, d, s);
 		judge_tokenless(o, d, s);
+		duty_slot(o, d, s);
 	}
 	if (d->server_slot == s)
 		d->server_slot = NULL;
@@ -99,7 +102,7 @@ struct slot *story_slot(struct oracle *o, struct dev *d, const char *req, time_n
 	s = &d->slots[d->slot_at];
 	close_slot(o, d, s);
 	snprintf(s->req, sizeof(s->req), "%s", req);
-	s->is_signed = -1;
+	s->is_signed = s->signs = -1;
 	s->asked = TIME_NEVER;
 	s->t = t;
 	return s;
@@ -126,6 +129,8 @@ static void note_token(const struct oracle *o, struct dev *d, struct slot *s, ti
 	s->fam_live = f->live;
 	s->fam_acked = f->acked;
 	/* a second's slack: lives are whole seconds of the server's own clock */
+	/* one that a dying server issued untold is none of these */
+	s->fam_over = strncmp(refresh ? f->jti : f->access_jti, s->jti, 8) == 0 && s->fam_known && !o->clock_moves && t > time_add(time_add(issued, life), NS_PER_S);
 	s->fam_fresh = s->fam_known && time_add(t, NS_PER_S) < time_add(issued, life);
 }
 
@@ -183,6 +188,7 @@ static void on_decision(struct oracle *o, struct dev *d, const struct journal_ev
 	s->expired_said = strcasestr(journal_text(ev, JF_WHY), "expire") != NULL;
 	if (s->presented)
 		note_token(o, d, s, ev->t);
+	duty_decision(o, d, s, ev);
 	d->server_slot = s;
 }
 
@@ -195,6 +201,7 @@ static void on_presented(struct oracle *o, struct dev *d, const struct journal_e
 	s->presented = true;
 	tokens_adopt(o, d, journal_text(ev, JF_FAM));
 	snprintf(s->fam, sizeof(s->fam), "%s", journal_text(ev, JF_FAM));
+	snprintf(s->jti, sizeof(s->jti), "%.8s", journal_text(ev, JF_JTI));
 	snprintf(s->use, sizeof(s->use), "%s", journal_text(ev, JF_USE));
 	note_token(o, d, s, ev->t);
 	d->server_slot = s;
@@ -213,6 +220,14 @@ static void on_device_reply(struct oracle *o, struct dev *d, const struct journa
 	if (s->asked != TIME_NEVER && ev->t >= s->asked &&
 	    histogram_add(&o->work.metrics[METRIC_REQUEST_TIME], ev->t - s->asked))
 		o->failed = ERR_NOMEM;
+}
+
+/* A reply that a fault made tells a setting of its own, too. */
+static void forced(struct dev *d)
+{
+	d->server_slot->forced = true;
+	if (strcmp(d->server_slot->resource, "registerDevice") == 0)
+		d->conduct.interval = TIME_NEVER;
 }
 
 void story_event(struct oracle *o, struct dev *d, const struct journal_event *ev)
@@ -239,6 +254,16 @@ void story_event(struct oracle *o, struct dev *d, const struct journal_event *ev
 	case J_DEVICE_REPLY:
 		on_device_reply(o, d, ev);
 		break;
+	case J_COMMAND_SENT:
+		s = story_slot(o, d, ev->req, ev->t);
+		if (s)
+			s->commands = true;
+		break;
+	case J_DEVICE_CODE:
+		s = strcmp(journal_text(ev, JF_STATUS), "used") == 0 ? story_slot(o, d, ev->req, ev->t) : NULL;
+		if (s)
+			snprintf(s->code_fp, sizeof(s->code_fp), "%s", journal_text(ev, JF_CODE_FP));
+		break;
 	case J_OPERATOR:
 		on_operator(d, journal_text(ev, JF_NAME));
 		break;
@@ -247,7 +272,7 @@ void story_event(struct oracle *o, struct dev *d, const struct journal_event *ev
 		break;
 	case J_FAULT_FIRED:
 		if (d->server_slot && ev->actor && strcmp(ev->actor, "server") == 0)
-			d->server_slot->forced = true;
+			forced(d);
 		break;
 	default:
 		break;

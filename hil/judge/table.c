@@ -121,6 +121,72 @@ static const struct rule rules[ROW_END] = {
 	TIMER(IDLE, OFF, OFF),
 };
 
+#define WAITS(S, event)   [ROW_##S##_##event] = {.wait = BACKS_OFF}
+#define ANEW(S, event)    [ROW_##S##_##event] = {.wait = BACKS_OFF, .new_registration = true}
+#define SENDS(S, event)   [ROW_##S##_##event] = {.sends = true}
+#define STAYS(S, event)   [ROW_##S##_##event] = {.stays = true}
+#define T_WAITS(S)                                                                                             \
+	WAITS(S, 429), WAITS(S, 503), WAITS(S, UNKNOWN), WAITS(S, NO_CODE), WAITS(S, NO_ANSWER), WAITS(S, LINK_LOST)
+#define R_WAITS(S)        WAITS(S, 400), WAITS(S, 404), WAITS(S, 413)
+#define R_ANEW(S)         ANEW(S, 400), ANEW(S, 404), ANEW(S, 413)
+
+/* protocol.md §3: `T` backs off, `R` too but for publish's, and "new registration" as
+ * its table and §2 have it. */
+static const struct rule_effect effects[ROW_END] = {
+	[ROW_OFF_ON_TOKENS] = {.new_registration = true},
+	[ROW_OFF_ON] = {.new_registration = true},
+
+	SENDS(NP, BACKOFF),
+	STAYS(NP, SMS),
+	[ROW_NP_HOLD_OVER] = {.new_registration = true, .stays = true},
+	STAYS(NP, LATE),
+
+	STAYS(RG, SMS),
+	SENDS(RG, 200_HELD),
+	SENDS(RG, 200_TOTP),
+	WAITS(RG, 200_BAD),
+	R_ANEW(RG),
+	ANEW(RG, 700),
+	T_WAITS(RG),
+	STAYS(RG, CMD_OTHER),
+
+	SENDS(AC, SMS),
+	STAYS(AC, SMS_OTHER),
+	ANEW(AC, CODE_WAIT),
+	STAYS(AC, LATE),
+
+	ANEW(LI, 200_BAD),
+	R_ANEW(LI),
+	ANEW(LI, 700),
+	T_WAITS(LI),
+	STAYS(LI, CMD_OTHER),
+
+	SENDS(PV, DUE),
+	[ROW_PV_401] = {.wait = BACKS_OFF_UNPROVEN},
+	[ROW_PV_403] = {.wait = BACKS_OFF_UNPROVEN},
+	ANEW(PV, 700),
+	T_WAITS(PV),
+	ANEW(PV, CMD_RESET),
+	STAYS(PV, CMD_KEYS),
+	STAYS(PV, CMD_OTHER),
+
+	SENDS(RF, SEND),
+	ANEW(RF, 200_BAD),
+	ANEW(RF, 700),
+	R_WAITS(RF),
+	ANEW(RF, REJECTED_10),
+	T_WAITS(RF),
+	STAYS(RF, CMD_OTHER),
+
+	STAYS(PA, LATE),
+	STAYS(IDLE, LATE),
+};
+
+const struct rule_effect *rule_effect(enum row_name row)
+{
+	return &effects[row < ROW_END ? row : ROW_NONE];
+}
+
 const struct rule *rule_of(enum row_name row)
 {
 	return row > ROW_NONE && row < ROW_END && rules[row].from ? &rules[row] : NULL;

@@ -20,6 +20,13 @@ enum need {
 	NEED_COMMAND,  /* a 200, which another row may have used already */
 };
 
+/* Whether a row makes the device wait for its backoff. */
+enum backs_off {
+	BACKS_OFF_NOT,
+	BACKS_OFF,
+	BACKS_OFF_UNPROVEN, /* where no publish was 200 since the last refresh */
+};
+
 struct rule {
 	uint16_t from, to; /* bit masks of states */
 	enum need need;
@@ -27,8 +34,17 @@ struct rule {
 	bool authentic;    /* only a verified signature may cause it (protocol.md §2, Signed replies) */
 };
 
+/* What a row does to the device's own doings; columns of the same table. */
+struct rule_effect {
+	enum backs_off wait;
+	bool new_registration;
+	bool sends; /* a request leaves at once */
+	bool stays; /* nothing that the device waits for ends with it */
+};
+
 /* Every row has one; NULL for ROW_NONE. */
 const struct rule *rule_of(enum row_name row);
+const struct rule_effect *rule_effect(enum row_name row);
 bool rule_allows_from(const struct rule *r, enum state_name from);
 bool rule_allows_to(const struct rule *r, enum state_name to);
 /* A code that protocol.md §2 lists. */

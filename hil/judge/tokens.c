@@ -61,6 +61,7 @@ static void on_issued(struct oracle *o, struct dev *d, const struct journal_even
 	}
 	if (strcmp(journal_text(ev, JF_USE), "refresh") != 0) {
 		f->access_t = ev->t;
+		snprintf(f->access_jti, sizeof(f->access_jti), "%.8s", journal_text(ev, JF_JTI));
 		return;
 	}
 	/* a repeat within its grace issues nothing; whatever is issued is new */
@@ -89,13 +90,13 @@ void tokens_adopt(struct oracle *o, struct dev *d, const char *fam)
 	f->access_t = f->refresh_t = d->grant_t;
 }
 
-static void on_revoked(struct dev *d, const struct journal_event *ev)
+static void on_revoked(struct oracle *o, struct dev *d, const struct journal_event *ev)
 {
 	const char *fam = journal_text(ev, JF_FAM);
 	struct family *f = tokens_family(d, fam);
 
 	if (!f && ends_family(ev))
-		death_revoked(d);
+		death_revoked(o, d);
 	if (!f || !ends_family(ev))
 		return;
 	f->live = false;
@@ -166,7 +167,7 @@ void tokens_event(struct oracle *o, struct dev *d, const struct journal_event *e
 		on_issued(o, d, ev);
 		break;
 	case J_TOKEN_REVOKED:
-		on_revoked(d, ev);
+		on_revoked(o, d, ev);
 		break;
 	case J_TOKEN_PRESENTED:
 		tokens_settle(o, d, ev->t);

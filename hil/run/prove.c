@@ -207,9 +207,10 @@ struct hunt {
 	int error;
 };
 
+/* One that is caught and laid to nobody goes on until a scenario lays it to somebody. */
 static bool over(const struct prove *p, const struct prove_bug *b)
 {
-	return !b->wanted || b->caught || (b->next == p->plans_n && !b->running);
+	return !b->wanted || (b->caught && b->blamed != BLAME_UNKNOWN) || (b->next == p->plans_n && !b->running);
 }
 
 static void print_known(struct hunt *h)
@@ -270,7 +271,7 @@ static void done_hunt(void *ctx, struct trials *ts, struct trial *t)
 	(void)ts;
 	b->running = false;
 	/* a run that hung or died tells nothing; only a verdict does */
-	if (!t->interrupted && t->result->verdict == VERDICT_FAIL) {
+	if (!t->interrupted && t->result->verdict == VERDICT_FAIL && (!b->caught || t->result->blame != BLAME_UNKNOWN)) {
 		signature_of(t->result, &s);
 		b->caught = true;
 		b->blamed = t->result->blame;

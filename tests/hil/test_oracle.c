@@ -58,19 +58,19 @@ static const struct {
 	 "42 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.200 code=200\n",
 	 "reply-matches-row", BLAME_DEVICE},
 	{"silence that was none", "row=RG.200_sms",
-	 "12 A[1] device.state from=REGISTERING to=NOT_PROVISIONED row=RG.no_answer\n", "reply-matches-row",
+	 "12 A[1] device.state from=REGISTERING to=NOT_PROVISIONED row=RG.no_answer wait_ns=1000000000\n", "reply-matches-row",
 	 BLAME_DEVICE},
 	{"a known and signed reply taken for unknown", "row=PV.200",
 	 "42 A[1] device.request req=q4 resource=publishMeasure\n"
 	 "43 A[1] device.reply req=q4 code=700 signed=1\n"
 	 "43 server server.decision req=q4 resource=publishMeasure code=700\n"
-	 "43 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.unknown\n",
+	 "43 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.unknown wait_ns=1000000000\n",
 	 "reply-matches-row", BLAME_DEVICE},
 	{"idle on an unsigned refusal", "why=settled",
 	 "50 A[1] device.request req=q4 resource=publishMeasure\n"
 	 "51 server server.decision req=q4 resource=publishMeasure code=700\n"
 	 "52 A[1] device.reply req=q4 code=700 signed=0\n"
-	 "52 A[1] device.state from=PROVISIONED to=NOT_PROVISIONED row=PV.700 code=700\n" END,
+	 "52 A[1] device.state from=PROVISIONED to=NOT_PROVISIONED row=PV.700 code=700 wait_ns=1000000000\n" END,
 	 "authentic-refusals", BLAME_DEVICE},
 	{"the journal grants, the reply refuses", "server.reply req=q3",
 	 "40 server server.reply req=q3 resource=publishMeasure code=403\n", "same-story", BLAME_SERVER},
@@ -255,8 +255,9 @@ END_TEST
 /* Without a server's journal nobody can say what it granted: no green row for that. */
 START_TEST(what_nobody_told_is_not_judged)
 {
-	static const char *const servers[] = {"same-story", "login-needs-code", "one-family", "token-owner",
-					      "acknowledged-kept", "sms-budget", "server-alive"};
+	static const char *const servers[] = {"same-story",	   "login-needs-code", "right-code-serves", "one-code",
+					      "one-family",	   "token-owner",      "token-life",	    "resource-codes",
+					      "refusals-signed",   "acknowledged-kept", "sms-budget",	    "server-alive"};
 	char *lines = NULL, *rest = strdup(story_good), *save, *line;
 	size_t size = 0;
 	FILE *f = open_memstream(&lines, &size);
@@ -300,7 +301,8 @@ static const struct {
 	 "60 server token.presented req=q4 jti=a1 fam=f1 use=access\n"
 	 "60 server server.decision req=q4 resource=publishMeasure code=403 why=disabled\n"
 	 "62 A[1] device.reply req=q4 code=403 signed=0\n"
-	 "62 A[1] device.state from=PROVISIONED to=REFRESHING row=PV.403 code=403\n" END,
+	 "62 A[1] device.state from=PROVISIONED to=REFRESHING row=PV.403 code=403\n"
+	 "62 A[1] device.request req=q5 resource=refreshToken\n" END,
 	 "{\"id\": \"s/x\", \"steps\": [{\"do\": \"server_kill\"}, {\"do\": \"server_start\"}]}"},
 	{"a reused refresh token revokes in the same turn", "why=settled",
 	 "60 server token.presented req=q4 jti=b0 fam=f1 use=refresh\n"
@@ -333,9 +335,10 @@ static const struct {
 	 "50 A[1] device.request req=q4 resource=publishMeasure\n"
 	 "51 server server.decision req=q4 resource=publishMeasure code=700\n"
 	 "52 A[1] device.reply req=q4 code=700 signed=1\n"
-	 "52 A[1] device.state from=PROVISIONED to=NOT_PROVISIONED row=PV.700 code=700\n"
+	 "52 A[1] device.state from=PROVISIONED to=NOT_PROVISIONED row=PV.700 code=700 wait_ns=1000000000\n"
 	 "52 A[1] device.state from=NOT_PROVISIONED to=OFF row=NP.off\n"
-	 "60 A[1] device.state from=OFF to=PROVISIONED row=OFF.on_tokens\n" END,
+	 "60 A[1] device.state from=OFF to=PROVISIONED row=OFF.on_tokens\n"
+	 "60 A[1] device.request req=q5 resource=publishMeasure\n" END,
 	 NULL},
 	{"a command whose reply is lost, repeated, done once", "why=settled",
 	 "50 server command.queued id=c1 name=CONFIG\n"
@@ -344,21 +347,21 @@ static const struct {
 	 "52 server server.decision req=q4 resource=publishMeasure code=200\n"
 	 "52 server command.sent req=q4 id=c1 name=CONFIG\n"
 	 "52 server fault.fired name=f1 why=command.sent\n"
-	 "60 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.no_answer\n"
-	 "62 A[1] device.request req=q5 resource=publishMeasure\n"
-	 "63 server token.presented req=q5 jti=a1 fam=f1 use=access\n"
-	 "63 server server.decision req=q5 resource=publishMeasure code=200\n"
-	 "63 server command.sent req=q5 id=c1 name=CONFIG\n"
-	 "64 A[1] device.reply req=q5 code=200 signed=1\n"
-	 "64 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.200 code=200\n"
-	 "64 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.cmd_config\n"
-	 "64 A[1] command.done id=c1 name=CONFIG\n"
-	 "70 A[1] device.request req=q6 resource=publishMeasure\n"
-	 "71 server token.presented req=q6 jti=a1 fam=f1 use=access\n"
-	 "71 server command.closed req=q6 id=c1 name=CONFIG why=done\n"
-	 "71 server server.decision req=q6 resource=publishMeasure code=200\n"
-	 "72 A[1] device.reply req=q6 code=200 signed=0\n"
-	 "72 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.200 code=200\n" END,
+	 "60 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.link_lost wait_ns=800000000\n"
+	 "862 A[1] device.request req=q5 resource=publishMeasure\n"
+	 "863 server token.presented req=q5 jti=a1 fam=f1 use=access\n"
+	 "863 server server.decision req=q5 resource=publishMeasure code=200\n"
+	 "863 server command.sent req=q5 id=c1 name=CONFIG\n"
+	 "864 A[1] device.reply req=q5 code=200 signed=1\n"
+	 "864 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.200 code=200\n"
+	 "864 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.cmd_config\n"
+	 "864 A[1] command.done id=c1 name=CONFIG\n"
+	 "870 A[1] device.request req=q6 resource=publishMeasure\n"
+	 "871 server token.presented req=q6 jti=a1 fam=f1 use=access\n"
+	 "871 server command.closed req=q6 id=c1 name=CONFIG why=done\n"
+	 "871 server server.decision req=q6 resource=publishMeasure code=200\n"
+	 "872 A[1] device.reply req=q6 code=200 signed=0\n"
+	 "872 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.200 code=200\n" END,
 	 NULL},
 	{"a command behind its 200", "why=settled",
 	 "50 A[1] device.request req=q4 resource=publishMeasure\n"
@@ -372,8 +375,8 @@ static const struct {
 	 "50 A[1] device.request req=q4 resource=publishMeasure\n"
 	 "51 server server.decision req=q4 resource=publishMeasure code=700\n"
 	 "52 A[1] device.reply req=q4 code=700 signed=0\n"
-	 "52 A[1] device.state from=PROVISIONED to=NOT_PROVISIONED row=PV.700 code=700\n"
-	 "4000 A[1] device.state from=NOT_PROVISIONED to=OFF row=NP.off\n" END,
+	 "52 A[1] device.state from=PROVISIONED to=NOT_PROVISIONED row=PV.700 code=700 wait_ns=1000000000\n"
+	 "900 A[1] device.state from=NOT_PROVISIONED to=OFF row=NP.off\n" END,
 	 "{\"id\": \"s/x\", \"groups\": [{\"name\": \"A\", \"accept_unsigned\": true}]}"},
 };
 
@@ -388,11 +391,11 @@ START_TEST(the_innocent_go_free)
 		free(lines);
 		lines = story_edit(more, "device.reply req=q3",
 				   "42 A[1] device.reply req=q3 code=503 signed=0\n"
-				   "42 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.503 code=503\n"
-				   "43 A[1] device.request req=q5 resource=publishMeasure\n"
-				   "44 A[1] device.reply req=q5 code=200\n"
-				   "44 server token.presented req=q5 jti=a1 fam=f1 use=access\n"
-				   "44 server server.decision req=q5 resource=publishMeasure code=200\n");
+				   "42 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.503 code=503 wait_ns=900000000\n"
+				   "942 A[1] device.request req=q5 resource=publishMeasure\n"
+				   "944 A[1] device.reply req=q5 code=200\n"
+				   "944 server token.presented req=q5 jti=a1 fam=f1 use=access\n"
+				   "944 server server.decision req=q5 resource=publishMeasure code=200\n");
 		free(more);
 	}
 	story_judge(innocent[_i].plan, lines, &r);

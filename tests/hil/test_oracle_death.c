@@ -37,7 +37,7 @@
 #define RECOVERS "1000 server server.state state=recovered\n"
 /* no answer, registers again, and has its code still */
 #define TRIES_AGAIN                                                                                            \
-	"2000 A[1] device.state from=LOGGING_IN to=NOT_PROVISIONED row=LI.no_answer\n"                          \
+	"2000 A[1] device.state from=LOGGING_IN to=NOT_PROVISIONED row=LI.link_lost wait_ns=1000000000\n"                          \
 	"3000 A[1] device.state from=NOT_PROVISIONED to=REGISTERING row=NP.backoff\n"                            \
 	"3000 A[1] device.request req=q3 reg=r1 resource=registerDevice\n"                                       \
 	"3001 server server.decision req=q3 reg=r1 resource=registerDevice code=200 why=again\n"                 \
@@ -49,8 +49,9 @@
 	  " server server.reply req=" q " reg=" reg " resource=login code=200\n"
 #define IN(t, q, fam)                                                                                          \
 	t " A[1] device.reply req=" q " code=200 resource=login signed=0 fam=" fam "\n" t                        \
-	  " A[1] tokens.written jti=a1 fam=" fam "\n" t                                                          \
-	  " A[1] device.state from=LOGGING_IN to=PROVISIONED row=LI.200 code=200\n"
+	  " A[1] tokens.written jti=a1 fam=" fam "\n" t " A[1] tokens.renamed jti=a1 fam=" fam "\n" t                                                          \
+	  " A[1] device.state from=LOGGING_IN to=PROVISIONED row=LI.200 code=200\n" t                              \
+	  " A[1] device.request req=q9 reg=r1 resource=publishMeasure ts=0\n"
 #define PUBLISHES(t, q, fam)                                                                                   \
 	t " A[1] device.request req=" q " reg=r1 resource=publishMeasure ts=1\n" t " server token.presented req=" q  \
 	  " jti=a1 fam=" fam " use=access\n" t " server server.decision req=" q                                      \
@@ -81,7 +82,7 @@ static const struct {
 	 UP REGISTERED WAITS ASKS("20", "q2", "AWAITING_CODE",
 				  "AC.sms") "25 server server.decision req=q2 reg=r1 resource=login code=503 why=storage\n"
 					    "25 server server.reply req=q2 reg=r1 resource=login code=503\n" DIES RECOVERS
-					    "2000 A[1] device.state from=LOGGING_IN to=NOT_PROVISIONED row=LI.no_answer\n"
+					    "2000 A[1] device.state from=LOGGING_IN to=NOT_PROVISIONED row=LI.link_lost wait_ns=1000000000\n"
 					    "3000 A[1] device.state from=NOT_PROVISIONED to=REGISTERING row=NP.backoff\n"
 					    "3000 A[1] device.request req=q3 reg=r1 resource=registerDevice\n"
 					    "3001 server server.decision req=q3 reg=r1 resource=registerDevice code=200 why=again\n"
@@ -114,7 +115,8 @@ static const struct {
 	{"a register that was committed as the server died",
 	 UP DIES RECOVERS QUEUED("1000") "1001 carrier sms.submitted id=m1 code_fp=c1 to_fp=t1\n"
 					 "1020 modem:r1 sms.delivered code_fp=c1 to_fp=t1\n"
-					 "2000 A[1] device.state from=REGISTERING to=NOT_PROVISIONED row=RG.no_answer\n"
+					 "1020 A[1] device.state from=REGISTERING to=REGISTERING row=RG.sms\n"
+					 "2000 A[1] device.state from=REGISTERING to=NOT_PROVISIONED row=RG.link_lost wait_ns=1000000000\n"
 					 "3000 A[1] device.state from=NOT_PROVISIONED to=REGISTERING row=NP.backoff\n"
 					 "3000 A[1] device.request req=q3 reg=r1 resource=registerDevice\n"
 					 "3001 server server.decision req=q3 reg=r1 resource=registerDevice code=200 why=again\n"
