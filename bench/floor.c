@@ -105,6 +105,48 @@ static int do_derive(void *arg)
 	return ok;
 }
 
+struct packet {
+	EVP_CIPHER_CTX *seal, *open, *mask;
+	unsigned char nonce[12], tag[16], plain[FLOOR_PACKET], sealed[FLOOR_PACKET], sample[16];
+};
+
+/* Under keys that are set up already, as a connection has them (RFC 9001 §5.3, §5.4). */
+static int do_packet(void *arg)
+{
+	struct packet *p = arg;
+	int n;
+
+	p->nonce[11]++;
+	return EVP_EncryptInit_ex(p->seal, NULL, NULL, NULL, p->nonce) == 1 &&
+	       EVP_EncryptUpdate(p->seal, NULL, &n, p->nonce, sizeof(p->nonce)) == 1 &&
+	       EVP_EncryptUpdate(p->seal, p->sealed, &n, p->plain, sizeof(p->plain)) == 1 &&
+	       EVP_EncryptFinal_ex(p->seal, p->sealed + n, &n) == 1 &&
+	       EVP_CIPHER_CTX_ctrl(p->seal, EVP_CTRL_AEAD_GET_TAG, sizeof(p->tag), p->tag) == 1 &&
+	       EVP_EncryptUpdate(p->mask, p->sample, &n, p->sealed, sizeof(p->sample)) == 1 &&
+	       EVP_EncryptUpdate(p->mask, p->sample, &n, p->sealed, sizeof(p->sample)) == 1 &&
+	       EVP_DecryptInit_ex(p->open, NULL, NULL, NULL, p->nonce) == 1 &&
+	       EVP_DecryptUpdate(p->open, NULL, &n, p->nonce, sizeof(p->nonce)) == 1 &&
+	       EVP_DecryptUpdate(p->open, p->plain, &n, p->sealed, sizeof(p->sealed)) == 1 &&
+	       EVP_CIPHER_CTX_ctrl(p->open, EVP_CTRL_AEAD_SET_TAG, sizeof(p->tag), p->tag) == 1 &&
+	       EVP_DecryptFinal_ex(p->open, p->plain + n, &n) == 1;
+}
+
+static double packet_us(void)
+{
+	struct packet p = {.seal = EVP_CIPHER_CTX_new(), .open = EVP_CIPHER_CTX_new(), .mask = EVP_CIPHER_CTX_new()};
+	static const unsigned char key[16] = {1};
+	double us = -1;
+
+	if (EVP_EncryptInit_ex(p.seal, EVP_aes_128_gcm(), NULL, key, p.nonce) == 1 &&
+	    EVP_DecryptInit_ex(p.open, EVP_aes_128_gcm(), NULL, key, p.nonce) == 1 &&
+	    EVP_EncryptInit_ex(p.mask, EVP_aes_128_ecb(), NULL, key, NULL) == 1)
+		us = best(do_packet, &p, 10000);
+	EVP_CIPHER_CTX_free(p.seal);
+	EVP_CIPHER_CTX_free(p.open);
+	EVP_CIPHER_CTX_free(p.mask);
+	return us;
+}
+
 static int commits(struct floor *f, const char *dir)
 {
 	char path[4096];
@@ -141,12 +183,13 @@ int floor_measure(struct floor *f, const char *dir)
 	f->ed25519_verify = best(do_verify, &ed, 300);
 	f->x25519_key = best(do_key, NULL, 500);
 	f->x25519_derive = best(do_derive, &x, 500);
+	f->packet = packet_us();
 	EVP_PKEY_free(rsa.key);
 	EVP_PKEY_free(ed.key);
 	EVP_PKEY_free(x.key);
 	EVP_PKEY_free(x.peer);
 	if (f->rsa_sign < 0 || f->rsa_verify < 0 || f->ed25519_sign < 0 || f->ed25519_verify < 0 ||
-	    f->x25519_key < 0 || f->x25519_derive < 0)
+	    f->x25519_key < 0 || f->x25519_derive < 0 || f->packet < 0)
 		return -1;
 	return commits(f, dir);
 }
