@@ -39,6 +39,10 @@
 	X(ACCESS_AS_REFRESH, "access-as-refresh", "server", "an access token refreshes",                       \
 	  "our devices refresh with refresh tokens only: tests/server/test_enroll.c")                          \
 	X(COMMAND_REPEATED, "command-repeated", "server", "a command that is done is sent for ever", NULL)     \
+	X(TOTP_STEP_REUSED, "totp-step-reused", "server", "a time step's code logs in again and again",        \
+	  "a device waits for its next step: tests/server/test_policy.c")                                      \
+	X(TOTP_TRIES_UNLIMITED, "totp-tries-unlimited", "server", "wrong TOTP codes are not counted",          \
+	  "a device shows right codes only: tests/server/test_policy.c")                                       \
 	X(QUARANTINE_NEVER, "quarantine-never", "server", "reuse never leads to a quarantine", NULL)           \
 	X(CLOCK_GUARD_MISSING, "clock-guard-missing", "server", "a clock that was set back issues on",      \
 	  "no scenario sets the server's clock back: tests/server/test_policy.c")                              \

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <jansson.h>
 
@@ -346,6 +347,24 @@ struct registry *registry_parse(const char *json, size_t len, const char *source
 	return reg;
 }
 
+/* TOTP secrets are for their owner's eyes: who else can read them can log in. */
+static int check_private(const struct registry *reg, FILE *f, const char *path, struct err *e)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < reg->count; i++) {
+		if (!reg->devices[i].totp_secret[0])
+			continue;
+		if (fstat(fileno(f), &st))
+			return err_set_at(e, ERR_IO, path, 0, 0, "cannot read the registry: %s", strerror(errno));
+		if (st.st_mode & 077)
+			return err_set_at(e, ERR_ENVIRONMENT, path, 0, 0,
+					  "holds TOTP secrets (device %zu has one) and others may read it; chmod 600 it", i + 1);
+		return 0;
+	}
+	return 0;
+}
+
 struct registry *registry_load(const char *path, struct err *e)
 {
 	struct registry *reg = NULL;
@@ -370,6 +389,10 @@ struct registry *registry_load(const char *path, struct err *e)
 		err_set_at(e, text.failed, path, 0, 0, "cannot read the registry: %s", err_text(text.failed));
 	else
 		reg = registry_parse(text.len ? text.data : "", text.len, path, e);
+	if (reg && check_private(reg, f, path, e)) {
+		registry_free(reg);
+		reg = NULL;
+	}
 	fclose(f);
 	/* TOTP secrets */
 	explicit_bzero(chunk, sizeof(chunk));

@@ -28,6 +28,7 @@ struct registry; /* read-only once loaded; lookup by hash */
  * field) on: bad JSON, duplicate key, unknown field, missing field, wrong type, bad
  * uuid, IMSI or number, duplicate uuid, over 1,000,000 devices. */
 struct registry *registry_parse(const char *json, size_t len, const char *source, struct err *e);
+/* The same of a file; one with a totpSecret that others than its owner may read: ERR_ENVIRONMENT. */
 struct registry *registry_load(const char *path, struct err *e);
 void registry_free(struct registry *r);
 const struct registry_device *registry_find(const struct registry *r, const char *uuid);

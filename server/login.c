@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/plant.h"
+#include "server/totp.h"
 
 #define LIVE_MAX 64 /* codes of one device that a login voids in one go */
 
@@ -18,7 +19,8 @@ static int refuse(struct enroll_call *c, const char *why)
 static int void_code(struct enroll_call *c, struct store_registration *reg, const char *why)
 {
 	reg->state = STORE_CODE_VOID;
-	FX(c->fx, c->r, c->at, reg->uuid, c->r->req, c->r->reg, J_CODE_VOID, JS(CODE_FP, reg->code_fp), JS(WHY, why));
+	if (!reg->totp)
+		FX(c->fx, c->r, c->at, reg->uuid, c->r->req, c->r->reg, J_CODE_VOID, JS(CODE_FP, reg->code_fp), JS(WHY, why));
 	return store_registration_put(c->en->store, reg);
 }
 
@@ -26,6 +28,10 @@ static int wrong_code(struct enroll_call *c, struct store_registration *reg)
 {
 	int rv;
 
+	if (reg->totp) {
+		rv = totp_wrong(c);
+		return rv ? rv : refuse(c, "wrong");
+	}
 	reg->tries++;
 	rv = reg->tries >= c->en->settings->v[SETTING_CODE_TRIES] ? void_code(c, reg, "tries")
 								  : store_registration_put(c->en->store, reg);
@@ -63,10 +69,26 @@ static int grant(struct enroll_call *c, const struct registry_device *dev, struc
 		rv = void_others(c, row->uuid);
 	if (rv)
 		return rv;
-	FX(c->fx, c->r, c->at, reg->uuid, c->r->req, c->r->reg, J_CODE_USED, JS(CODE_FP, reg->code_fp));
-	c->en->counts.codes_used++;
+	if (!reg->totp) {
+		FX(c->fx, c->r, c->at, reg->uuid, c->r->req, c->r->reg, J_CODE_USED, JS(CODE_FP, reg->code_fp));
+		c->en->counts.codes_used++;
+	}
 	c->en->counts.logins++;
 	return family_reply(c, dev, row);
+}
+
+/* The code is of a time step that was not used yet. It is kept as an SMS's is, for the grace. */
+static int judge_totp(struct enroll_call *c, const struct registry_device *dev, struct store_device *row,
+		      struct store_registration *reg, const uint8_t mac[HASH_SIZE])
+{
+	int64_t step = totp_step(dev, row, c->at->unix_ms, c->m->code);
+
+	if (!step)
+		return wrong_code(c, reg);
+	row->totp_step = step;
+	row->totp_at_ms = c->at->unix_ms;
+	memcpy(reg->mac, mac, sizeof(reg->mac));
+	return grant(c, dev, row, reg);
 }
 
 static int judge(struct enroll_call *c, const struct registry_device *dev, struct store_device *row,
@@ -80,6 +102,8 @@ static int judge(struct enroll_call *c, const struct registry_device *dev, struc
 			rv = void_code(c, reg, "expired");
 			return rv ? rv : refuse(c, "expired");
 		}
+		if (reg->totp)
+			return judge_totp(c, dev, row, reg, mac);
 		if (!hash_equal(mac, reg->mac, HASH_SIZE) && !PLANTED(LOGIN_WITHOUT_CODE))
 			return wrong_code(c, reg);
 		return grant(c, dev, row, reg);
@@ -121,5 +145,9 @@ int enroll_login(struct enroll_call *c)
 	rv = store_registration_get(c->en->store, m->uuid, m->registration, &reg);
 	if (rv == ERR_NOTFOUND)
 		return refuse(c, "no code");
-	return rv ? rv : judge(c, dev, &row, &reg, mac);
+	if (!rv && reg.totp)
+		rv = totp_limited(c);
+	if (rv)
+		return rv > 0 ? 0 : rv;
+	return judge(c, dev, &row, &reg, mac);
 }

@@ -182,7 +182,7 @@ static void answer_all(struct enroll *en, const struct instant *at, struct item 
 		if (r->forced)
 			; /* a fault has spoken */
 		else if (code == 200)
-			register_granted(en, r, why);
+			register_granted(en, r, why, "SMS");
 		else
 			reply_refuse(r, code, why, NULL, retry_s);
 		enroll_answer(en, at, r, fx);

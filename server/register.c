@@ -7,14 +7,15 @@
 #include "core/plant.h"
 #include "server/clock.h"
 #include "server/enroll_internal.h"
+#include "server/totp.h"
 
 #define REMEMBER_MS (24 * 3600 * INT64_C(1000)) /* a spent registration */
 
-void register_granted(struct enroll *en, struct reply *r, const char *why)
+void register_granted(struct enroll *en, struct reply *r, const char *why, const char *method)
 {
 	reply_set(r, 200, why,
 		  json_pack("{s:s, s:s, s:{s:I}}", "serverPublicKey", token_signer_public(en->signer, r->kid),
-			    "twoAuthMethod", "SMS", "deviceConfig", "publishInterval",
+			    "twoAuthMethod", method, "deviceConfig", "publishInterval",
 			    (json_int_t)(en->settings->v[SETTING_PUBLISH_INTERVAL] / (int64_t)NS_PER_S)));
 }
 
@@ -38,13 +39,17 @@ static bool offers(const struct registry_device *dev, const char *method)
 	return false;
 }
 
-/* The first of the device's list that we offer; SMS is the one that we implement. */
-static bool common_method(const struct msg_request *m, const struct registry_device *dev)
+/* The first of the device's list that we offer it: of SMS and TOTP, which we implement, what
+ * is on record. NULL: none. */
+static const char *common_method(const struct msg_request *m, const struct registry_device *dev)
 {
-	for (unsigned i = 0; i < m->methods_n; i++)
-		if (strcmp(m->methods[i], "SMS") == 0)
-			return offers(dev, "SMS");
-	return false;
+	for (unsigned i = 0; i < m->methods_n; i++) {
+		if (strcmp(m->methods[i], "SMS") == 0 && offers(dev, "SMS"))
+			return "SMS";
+		if (strcmp(m->methods[i], "TOTP") == 0 && offers(dev, "TOTP") && dev->totp_secret[0])
+			return "TOTP";
+	}
+	return NULL;
 }
 
 /* The same registration again: its code or its login's grace still has a tenth to live. */
@@ -103,10 +108,19 @@ static int new_code(struct enroll_call *c, const struct registry_device *dev, co
 	}
 	if (rv)
 		return rv;
-	if (old && old->state == STORE_CODE_LIVE)
+	if (old && old->state == STORE_CODE_LIVE && !old->totp)
 		FX(c->fx, c->r, c->at, dev->uuid, c->r->req, c->r->reg, J_CODE_VOID, JS(CODE_FP, old->code_fp),
 		   JS(WHY, "replaced"));
 	return issue(c, dev);
+}
+
+static void again(struct enroll_call *c, const struct store_registration *reg)
+{
+	/* the gateway has not spoken yet: wait with whoever asked first */
+	if (!reg->totp)
+		c->parked = outbox_join(c->en, c->at, reg, c->r);
+	if (!c->parked)
+		register_granted(c->en, c->r, "again", reg->totp ? "TOTP" : "SMS");
 }
 
 int enroll_register(struct enroll_call *c)
@@ -115,6 +129,8 @@ int enroll_register(struct enroll_call *c)
 	const struct registry_device *dev;
 	struct store_registration reg;
 	struct store_device row;
+	const char *method;
+	bool totp;
 	int rv = enroll_device(c->en, m->uuid, &dev, &row);
 
 	if (rv == ERR_NOTFOUND) {
@@ -133,25 +149,25 @@ int enroll_register(struct enroll_call *c)
 		refuse_stranger(c, "mismatch");
 		return 0;
 	}
-	if (!common_method(m, dev)) {
+	method = common_method(m, dev);
+	if (!method) {
 		reply_refuse(c->r, 412, "method", NULL, -1);
 		return 0;
 	}
+	totp = strcmp(method, "TOTP") == 0;
 	rv = store_registration_get(c->en->store, m->uuid, m->registration, &reg);
 	if (rv == ERR_NOTFOUND)
-		return new_code(c, dev, NULL);
+		return totp ? totp_register(c, dev, &row) : new_code(c, dev, NULL);
 	if (rv)
 		return rv;
-	if (still_good(c, &reg, &row) && !PLANTED(SECOND_SMS)) {
-		/* the gateway has not spoken yet: wait with whoever asked first */
-		c->parked = outbox_join(c->en, c->at, &reg, c->r);
-		if (!c->parked)
-			register_granted(c->en, c->r, "again");
+	/* a registration has one method, as it has one code */
+	if (reg.totp == totp && still_good(c, &reg, &row) && !PLANTED(SECOND_SMS)) {
+		again(c, &reg);
 		return 0;
 	}
 	if (m->registration[0] && !PLANTED(SECOND_SMS)) {
 		reply_refuse(c->r, 400, "spent", "REGISTRATION SPENT", -1);
 		return 0;
 	}
-	return new_code(c, dev, &reg);
+	return totp ? totp_register(c, dev, &row) : new_code(c, dev, &reg);
 }

@@ -4,6 +4,6 @@
 
 #include "server/enroll.h"
 
-void register_granted(struct enroll *en, struct reply *r, const char *why);
+void register_granted(struct enroll *en, struct reply *r, const char *why, const char *method);
 
 #endif

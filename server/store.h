@@ -156,7 +156,7 @@ int store_command_next(struct store *st, const char *uuid, int64_t n, struct sto
 int store_command_next_any(struct store *st, const char *uuid, int64_t n, struct store_command *out);
 
 /* When something befell a device; a day is remembered. */
-enum store_mark { STORE_MARK_REUSE = 1, STORE_MARK_TOTP_WRONG = 2 };
+enum store_mark { STORE_MARK_REUSE = 1, STORE_MARK_TOTP_WRONG = 2, STORE_MARK_TOTP_REGISTER = 3 };
 int store_mark(struct store *st, const char *uuid, enum store_mark kind, int64_t unix_ms);
 /* Unix ms of the `nth` newest (1: the last); ERR_NOTFOUND. */
 int store_mark_nth(struct store *st, const char *uuid, enum store_mark kind, int64_t nth, int64_t *at_ms);

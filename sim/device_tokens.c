@@ -117,7 +117,8 @@ time_ns device_clamp_interval(double seconds)
 static bool offers(const struct device *dev, const char *method)
 {
 	for (unsigned i = 0; i < dev->methods_n; i++)
-		if (strcmp(dev->methods[i], method) == 0)
+		if (strcmp(dev->methods[i], method) == 0 ||
+		    (strcmp(method, "TOTP") == 0 && strcmp(dev->methods[i], "TOPT") == 0))
 			return true;
 	return false;
 }

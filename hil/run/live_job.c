@@ -597,6 +597,7 @@ int live_job_start(struct rig *r, struct job *job, struct err *e)
 		rv = e->code;
 		goto fail;
 	}
+	plan_draw_secrets(j->plan, live_secret());
 	j->faults = faults_new(plan_seed(j->plan));
 	if (j->faults)
 		faults_gate(j->faults, plan_may_fire, j->plan);

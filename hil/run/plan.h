@@ -93,6 +93,9 @@ const char *plan_group(const struct plan *p, unsigned group);
 json_t *plan_network(const struct plan *p, unsigned group);
 /* Does anything stand between devices and server: a network, or a fault or step on one? */
 bool plan_wants_links(const struct plan *p);
+/* Draws a TOTP secret for each device whose record allows TOTP, alike for device and server. Once,
+ * before the registry and the fleet are made. */
+void plan_draw_secrets(struct plan *p, struct secret_source *secret);
 /* The registry file's text for the devices that the server knows; caller frees. */
 char *plan_registry(const struct plan *p);
 

@@ -8,6 +8,8 @@
 #include "core/hash.h"
 #include "core/rng.h"
 
+#define TOTP_SECRET_LEN 32 /* characters of base32: 160 bits, as RFC 4226 §4 recommends */
+
 bool plan_settled(enum state_name s)
 {
 	return s == STATE_PV || s == STATE_PA || s == STATE_IDLE || s == STATE_OFF;
@@ -335,4 +337,24 @@ bool plan_wants_links(const struct plan *p)
 		if (plan_network(p, g))
 			return true;
 	return any_net_action(json_object_get(p->json, "faults")) || any_net_action(p->steps);
+}
+
+void plan_draw_secrets(struct plan *p, struct secret_source *secret)
+{
+	static const char base32[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+	uint8_t raw[TOTP_SECRET_LEN];
+
+	for (unsigned i = 0; i < p->count; i++) {
+		struct registry_device *d = &p->devices[i].identity;
+
+		for (unsigned m = 0; m < REGISTRY_METHODS; m++) {
+			if (strcmp(d->methods[m], "TOTP") != 0)
+				continue;
+			secret_fill(secret, raw, sizeof(raw));
+			for (unsigned k = 0; k < TOTP_SECRET_LEN; k++)
+				d->totp_secret[k] = base32[raw[k] & 31];
+			d->totp_secret[TOTP_SECRET_LEN] = '\0';
+		}
+	}
+	explicit_bzero(raw, sizeof(raw));
 }

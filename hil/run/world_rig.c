@@ -464,6 +464,7 @@ static int make_world(struct vrig *r, journal_sink *sink, void *ctx, struct err 
 	if (store_vfs_register(VFS_NAME, storage_mem_storage(r->disk)))
 		return err_set(e, ERR_NOMEM, "out of memory");
 	r->vfs = true;
+	plan_draw_secrets(r->plan, world_virtual_secret(r->world, "totp"));
 	text = plan_registry(r->plan);
 	r->registry = text ? registry_parse(text, strlen(text), "registry", e) : NULL;
 	free(text);

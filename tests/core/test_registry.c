@@ -217,6 +217,36 @@ START_TEST(from_a_file)
 }
 END_TEST
 
+START_TEST(totp_secrets_are_private)
+{
+	static const char file[] = "{\"version\":1,\"devices\":[" DEVICE(A) ","
+				   "{\"uuid\":\"f09bdb70-5843-11e9-a9ba-139bd26c8b4b\",\"deviceType\":\"lightSensor\","
+				   "\"serialId\":\"2\",\"networkType\":\"Mobile\",\"networkId\":\"214070000000002\","
+				   "\"msisdn\":\"+34600000002\",\"methods\":[\"TOTP\"],\"totpSecret\":\"JBSWY3DPEHPK3PXP\"}]}";
+	static const struct {
+		mode_t mode;
+		bool good;
+	} rows[] = {{0600, true}, {0400, true}, {0640, false}, {0604, false}, {0620, false}};
+	char path[] = "/tmp/quicrig-registry-XXXXXX";
+	struct registry *r;
+	struct err e = {0};
+	FILE *f = fdopen(mkstemp(path), "w");
+
+	fputs(file, f);
+	fclose(f);
+	ck_assert_int_eq(chmod(path, rows[_i].mode), 0);
+	r = registry_load(path, &e);
+	ck_assert_int_eq(r != NULL, rows[_i].good);
+	if (!r) {
+		ck_assert_int_eq(e.code, ERR_ENVIRONMENT);
+		ck_assert_ptr_nonnull(strstr(e.text, "chmod 600"));
+		ck_assert_ptr_null(strstr(e.text, "JBSW"));
+	}
+	registry_free(r);
+	unlink(path);
+}
+END_TEST
+
 START_TEST(uuids)
 {
 	ck_assert(uuid_valid(A));
@@ -241,6 +271,7 @@ int main(void)
 	tcase_add_test(t, refusals_name_device_field_and_place);
 	tcase_add_test(t, every_field_must_be_there);
 	tcase_add_test(t, from_a_file);
+	tcase_add_loop_test(t, totp_secrets_are_private, 0, 5);
 	tcase_add_test(t, uuids);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);

@@ -195,7 +195,7 @@ static const struct story stories[] = {
 	 {R(A, 1, 200), L(A, 1, 200), WITH(OFF, A, 0, 0), P(A, 0, 403, "disabled"), F(A, 0, 403, "disabled"), R(A, 2, 403),
 	  L(A, 1, 401, "disabled"), DO(RESTART, 0), P(A, 0, 403, "disabled"), WITH(ON, A, 0, 0), P(A, 0, 200), F(A, 0, 200)}},
 	{"enabled although disabled on record", {WITH(ON, X, 0, 0), R(X, 1, 200), L(X, 1, 200)}},
-	{"only TOTP on record: not offered yet", {R(T, 1, 412, "method")}},
+	{"only TOTP on record: no SMS", {R(T, 1, 200, "totp"), DO(SMS_N, 0)}},
 	{"strangers are limited by source, the fleet is not",
 	 {SETTING(STRANGER_REGISTERS_PER_HOUR, 2), R(-1, 1, 403), R(X, 1, 403), R(-1, 1, 429, "strangers"), R(A, 1, 200),
 	  DO(WAIT, 3000 * S), R(-1, 1, 429), DO(WAIT, 900 * S), R(-1, 1, 403)}},
