@@ -47,6 +47,44 @@ static int decide_failure(struct scenario_result *s, const struct cause *c, cons
 	return text_set(&s->reason, text);
 }
 
+static bool names(json_t *list, const char *name)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(list, i, one) {
+		if (json_is_string(one) && strcmp(json_string_value(one), name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* An expectation may be known to fail; what must hold whatever is expected must be named.
+ * NULL: nothing else failed. */
+static const struct check_result *unexpected(const struct scenario_result *s, json_t *mark)
+{
+	json_t *list = json_object_get(mark, "invariants");
+
+	for (size_t i = 0; i < s->checks_n; i++) {
+		const struct check_result *c = &s->checks[i];
+
+		if (c->kind == CHECK_INVARIANT && c->status == CHECK_FAILED && !names(list, c->name ? c->name : ""))
+			return c;
+	}
+	return NULL;
+}
+
+static int tell_unexpected(struct scenario_result *s, const struct check_result *c, const char *mark)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "%s: %s; its %s does not name this invariant", c->name,
+		 c->causes_n && c->causes[0].got ? c->causes[0].got : "failed", mark);
+	if (c->causes_n)
+		s->blame = c->causes[0].blame == BLAME_NONE ? BLAME_UNKNOWN : c->causes[0].blame;
+	return text_set(&s->reason, text);
+}
+
 static int decide_xfail(struct scenario_result *s, json_t *xfail, const char *today)
 {
 	const char *why = json_string_value(json_object_get(xfail, "reason"));
@@ -62,6 +100,8 @@ static int decide_xfail(struct scenario_result *s, json_t *xfail, const char *to
 		return scenario_note(s, "%s", text);
 	}
 	if (s->verdict == VERDICT_FAIL) {
+		if (unexpected(s, xfail))
+			return tell_unexpected(s, unexpected(s, xfail), "xfail");
 		s->verdict = VERDICT_XFAIL;
 		return text_set(&s->reason, why);
 	}
@@ -112,6 +152,8 @@ int verdict_quarantine(struct scenario_result *s, json_t *quarantine, const stru
 		return scenario_note(s, "its quarantine ended on %s: %s", until, why);
 	if (s->verdict != VERDICT_FAIL && s->verdict != VERDICT_INCONCLUSIVE)
 		return 0;
+	if (s->verdict == VERDICT_FAIL && unexpected(s, quarantine))
+		return tell_unexpected(s, unexpected(s, quarantine), "quarantine");
 	snprintf(text, sizeof(text), "%s, not counted until %s (%s): %s", verdict_name(s->verdict), until, why,
 		 s->reason ? s->reason : "");
 	s->verdict = VERDICT_QUARANTINE;

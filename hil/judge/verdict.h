@@ -27,7 +27,8 @@ struct verdict_options {
 };
 
 /* Decides verdict, reason and blame of `s` from its checks; `xfail` is the plan's
- * member or NULL. A SKIP stays one. 0 or ERR_NOMEM. */
+ * member or NULL. An invariant that fails and is not among xfail's `invariants` is a
+ * FAIL all the same. A SKIP stays one. 0 or ERR_NOMEM. */
 int verdict_decide(struct scenario_result *s, json_t *xfail, const struct verdict_options *opt);
 /* Behind verdict_decide: what failed or could not be told is QUARANTINE until `quarantine`
  * (the plan's member, NULL: none) expires. 0 or ERR_NOMEM. */

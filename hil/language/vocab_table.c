@@ -125,6 +125,13 @@ const size_t vocab_actions_n = LENGTH(vocab_actions);
 
 #define PROFILES  "handshakeloss transferloss handshakecorruption transfercorruption blackhole longrtt rebind-port rebind-addr amplificationlimit"
 #define DEV_TYPES "thermometer lightSensor humidityMeter presenceDetector windSpeedSensor"
+/* the oracle's (hil/judge/oracle_priv.h); a test holds the two against each other */
+#define INVARIANTS \
+	"transition-table continuity reply-matches-row authentic-refusals same-story" \
+	" login-needs-code right-code-serves one-code one-family token-owner token-life" \
+	" resource-codes refusals-signed acknowledged-kept sms-budget sms-story commands-once" \
+	" timers registration takes-its-code stored-before-use idle-is-silent no-secret" \
+	" server-alive"
 #define REQ       true
 #define OPT       false
 #define ANY       0, 0
@@ -343,6 +350,7 @@ const struct vocab_key vocab_keys[] = {
 
 	{"xfail quarantine", "reason", VOCAB_TEXT, NULL, ANY, REQ, "reason", "Why.", "reason: \"#12\""},
 	{"xfail quarantine", "until", VOCAB_DATE, NULL, ANY, REQ, "until", "Fails as any other from this day on.", "until: 2027-01-31"},
+	{"xfail quarantine", "invariants", VOCAB_WORDS, INVARIANTS, ANY, OPT, "invariants", "Invariants of the oracle that may fail, too; one that fails and is not named fails the scenario.", "invariants: [timers]"},
 	{"parity", "compare", VOCAB_WORD, "verdict nothing", ANY, REQ, "compare", "What is left to compare.", "compare: verdict"},
 	{"parity", "reason", VOCAB_TEXT, NULL, ANY, REQ, "reason", "Why no more.", "reason: its clocks are set, and real ones cannot be"},
 	{"requires", "modems", VOCAB_COUNT, NULL, 1, 1000, OPT, "modems", "So many modems.", "modems: 2"},

@@ -235,6 +235,11 @@ END_TEST
 #define FAULTS(more)                                                                                           \
 	"\"faults\": [{\"name\": \"f1\", \"do\": \"lose\", \"on\": \"sms.submitted\"" more ", " SRC "}]"
 
+#define XFAIL(more)                                                                                            \
+	"{\"id\": \"s/x\", \"expect\": {\"never\": [{\"state\": \"IDLE\", " SRC                                      \
+	"}]}, \"xfail\": {\"reason\": \"known\", \"until\": \"2026-12-31\"" more "}}"
+#define WRONG_ROW "0 A[1] device.state from=OFF to=NOT_PROVISIONED row=OFF.off\n"
+
 static const struct {
 	const char *name, *plan, *story, *find, *put;
 	enum verdict verdict;
@@ -295,6 +300,18 @@ static const struct {
 	{"passes in quarantine", "{\"id\": \"s/x\", \"quarantine\": {\"reason\": \"shaky\", \"until\": \"2026-12-31\"}}",
 	 story_good, "row=OFF.on", "0 A[1] device.state from=OFF to=NOT_PROVISIONED row=OFF.on\n", VERDICT_PASS,
 	 BLAME_NONE},
+	/* a device's line that leads nowhere is known, or it is not */
+	{"expected to fail, and an invariant does, too", XFAIL(""), refused, "row=OFF.on", WRONG_ROW, VERDICT_FAIL, BLAME_DEVICE},
+	{"… another than is named", XFAIL(", \"invariants\": [\"timers\"]"), refused, "row=OFF.on", WRONG_ROW, VERDICT_FAIL,
+	 BLAME_DEVICE},
+	{"… which is named", XFAIL(", \"invariants\": [\"timers\", \"transition-table\"]"), refused, "row=OFF.on", WRONG_ROW,
+	 VERDICT_XFAIL, BLAME_DEVICE},
+	{"a secret in the journal is nothing to expect", XFAIL(""), refused, "row=OFF.on",
+	 "0 A[1] device.state from=OFF to=NOT_PROVISIONED row=OFF.on\n1 runner harness.note text=eyJhbGciOiJSUzI1NiJ9\n",
+	 VERDICT_FAIL, BLAME_UNKNOWN},
+	{"quarantine excuses no invariant either",
+	 "{\"id\": \"s/x\", \"quarantine\": {\"reason\": \"shaky\", \"until\": \"2026-12-31\"}}", refused, "row=OFF.on",
+	 WRONG_ROW, VERDICT_FAIL, BLAME_DEVICE},
 	{"skipped", "{\"id\": \"s/x\", \"skip\": \"no such modem\"}", story_good, "row=OFF.on",
 	 "0 A[1] device.state from=OFF to=NOT_PROVISIONED row=OFF.on\n", VERDICT_SKIP, BLAME_NONE},
 };

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "hil/language/read.h"
+#include "hil/judge/oracle_priv.h"
 #include "hil/language/scenario.h"
 
 static struct source source_of(const char *text)
@@ -146,6 +147,21 @@ START_TEST(test_docs)
 }
 END_TEST
 
+/* The language knows the oracle's invariants by name, and sees nothing of it. */
+START_TEST(test_invariants)
+{
+#define ONE(name, id, text) " " id
+	static const char all[] = INVARIANT_TABLE(ONE);
+#undef ONE
+	const char *words = NULL;
+
+	for (size_t i = 0; i < vocab_keys_n; i++)
+		if (strcmp(vocab_keys[i].key, "invariants") == 0)
+			words = vocab_keys[i].arg;
+	ck_assert_pstr_eq(words, all + 1);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("vocabulary");
@@ -153,6 +169,7 @@ int main(void)
 	SRunner *run = srunner_create(s);
 	int failed;
 
+	tcase_add_test(c, test_invariants);
 	tcase_add_loop_test(c, test_example, 0, (int)vocab_keys_n);
 	tcase_add_loop_test(c, test_docs, 0, (int)vocab_keys_n);
 	suite_add_tcase(s, c);
