@@ -9,7 +9,7 @@ int check_main(int argc, char **argv);
 int list_verb_main(int argc, char **argv);
 int schema_main(int argc, char **argv);
 int soak_main(int argc, char **argv);
-int serve_main(int argc, char **argv);
+int serve_verb_main(int argc, char **argv);
 int device_main(int argc, char **argv);
 int pki_main(int argc, char **argv);
 int modems_main(int argc, char **argv);

@@ -11,6 +11,7 @@
 #include "server/serve_internal.h"
 
 #define JOURNAL_BUFFER (1u << 20)
+#define REPLY_MAX      4096 /* of the control */
 
 /* ---- the world that the server sees ---- */
 
@@ -138,6 +139,56 @@ static int open_server(struct serve *s, struct err *e)
 	return s->server ? 0 : e->code;
 }
 
+static int open_journal(struct serve *s, struct err *e)
+{
+	bool wanted = s->o.journal_fd >= 0;
+	struct stat st;
+
+	if (wanted && fstat(s->o.journal_fd, &st))
+		return err_set(e, ERR_INVALID, "--journal-fd %d: no such descriptor", s->o.journal_fd);
+	/* a script's answers are armed on its events, whether anybody reads them or not */
+	if (wanted || s->script)
+		s->journal = journal_new(wanted ? serve_journal_line : NULL, s);
+	return !s->journal && (wanted || s->script) ? err_set(e, ERR_NOMEM, "out of memory") : 0;
+}
+
+static void from_now(json_t *fault, const char *when, time_ns now)
+{
+	json_t *at = json_object_get(fault, when);
+
+	if (at)
+		json_object_set_new(fault, when, json_integer(json_integer_value(at) + (json_int_t)now));
+}
+
+/* As a lab would arm them by the control socket, before the first datagram is read. */
+static int arm_script(struct serve *s, struct err *e)
+{
+	const struct instant *now = live_loop_now(s->loop);
+	json_t *fault;
+	size_t i;
+
+	json_array_foreach(s->script, i, fault) {
+		json_t *request;
+		struct buf reply;
+		bool armed;
+
+		from_now(fault, "from_ns", now->now);
+		from_now(fault, "until_ns", now->now);
+		request = json_pack("{s:s, s:O}", "do", "fault", "fault", fault);
+		buf_init(&reply, REPLY_MAX);
+		server_control(s->server, now, request, &reply);
+		armed = reply.data && strstr(reply.data, "\"ok\":true");
+		if (!armed)
+			err_set(e, ERR_PARSE, "--script: answer %zu: %.*s", i + 1, reply.data ? (int)strcspn(reply.data, "\n") : 0,
+				reply.data ? reply.data : "");
+		buf_fini(&reply);
+		json_decref(request);
+		if (!armed)
+			return e->code;
+	}
+	return 0;
+}
+
 static int open_all(struct serve *s, struct err *e)
 {
 	struct addr listen;
@@ -147,15 +198,8 @@ static int open_all(struct serve *s, struct err *e)
 			       s->o.listen);
 	if (s->o.run_key_fd >= 0 && serve_read_run_key(s->o.run_key_fd, s->run_key, e))
 		return e->code;
-	if (s->o.journal_fd >= 0) {
-		struct stat st;
-
-		if (fstat(s->o.journal_fd, &st))
-			return err_set(e, ERR_INVALID, "--journal-fd %d: no such descriptor", s->o.journal_fd);
-		s->journal = journal_new(serve_journal_line, s);
-		if (!s->journal)
-			return err_set(e, ERR_NOMEM, "out of memory");
-	}
+	if (open_journal(s, e))
+		return e->code;
 	s->registry = registry_load(s->o.registry, e);
 	if (!s->registry || serve_read_keys(&s->o, &s->pki, e))
 		return e->code;
@@ -163,7 +207,7 @@ static int open_all(struct serve *s, struct err *e)
 	if (!s->socket)
 		return e->code;
 	s->loop = live_loop_new(e);
-	if (!s->loop || open_server(s, e))
+	if (!s->loop || open_server(s, e) || arm_script(s, e))
 		return e->code;
 	s->sms = serve_sms_new(s, s->o.sms, e);
 	if (!s->sms)
@@ -227,13 +271,14 @@ static void close_all(struct serve *s)
 	if (s->socket)
 		live_socket_close(s->socket);
 	journal_free(s->journal);
+	json_decref(s->script);
 	buf_fini(&s->lines);
 	registry_free(s->registry);
 	pki_fini(&s->pki);
 	explicit_bzero(s->run_key, sizeof(s->run_key));
 }
 
-int serve_main(int argc, char **argv)
+int serve_main(int argc, char **argv, serve_script_reader *script)
 {
 	static struct serve s; /* large, and one a process */
 	struct err e = {0};
@@ -243,6 +288,11 @@ int serve_main(int argc, char **argv)
 	rv = serve_options_read(&s.o, argc, argv);
 	if (rv)
 		return rv - 1;
+	if (s.o.script) {
+		s.script = script ? script(s.o.script) : NULL;
+		if (!s.script)
+			return SERVE_EXIT_INPUT;
+	}
 	umask(077);
 	signal(SIGPIPE, SIG_IGN);
 	buf_init(&s.lines, JOURNAL_BUFFER);

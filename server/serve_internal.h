@@ -15,6 +15,7 @@
 
 struct serve_options {
 	const char *listen, *registry, *db, *pki_dir, *sms, *control, *alpn;
+	const char *script; /* NULL: none */
 	const char *cert, *key, *client_ca, *token_key, *reset_key, *store_key;
 	int journal_fd, run_key_fd; /* -1: none */
 	uint64_t seed;
@@ -36,6 +37,7 @@ struct serve {
 	struct serve_options o;
 	struct pki pki;
 	struct registry *registry;
+	json_t *script; /* faults to arm at the start; NULL: none */
 	struct server *server;
 	struct journal *journal;
 	struct buf lines;   /* of the journal, not yet written */

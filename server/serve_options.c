@@ -22,11 +22,12 @@ static const char help[] =
 	"  --journal-fd N       events as JSON lines; the first is ready{port}\n"
 	"  --run-key-fd N       32 bytes that fingerprints in the journal are made with\n"
 	"  --lab                faults, forced answers, a bent clock: never in production\n"
+	"  --script FILE        answers that are none of its own (docs/guide.md); needs --lab\n"
 	"  --seed N             for faults with a chance\n";
 
 enum { OPT_LISTEN = 256, OPT_REGISTRY, OPT_DB, OPT_PKI, OPT_CERT, OPT_KEY, OPT_CLIENT_CA, OPT_TOKEN_KEY,
        OPT_RESET_KEY, OPT_STORE_KEY, OPT_SMS, OPT_CONTROL, OPT_SET, OPT_ALPN, OPT_JOURNAL_FD, OPT_RUN_KEY_FD,
-       OPT_LAB, OPT_SEED };
+       OPT_LAB, OPT_SCRIPT, OPT_SEED };
 
 static const struct option options[] = {
 	{"listen", required_argument, NULL, OPT_LISTEN},
@@ -46,6 +47,7 @@ static const struct option options[] = {
 	{"journal-fd", required_argument, NULL, OPT_JOURNAL_FD},
 	{"run-key-fd", required_argument, NULL, OPT_RUN_KEY_FD},
 	{"lab", no_argument, NULL, OPT_LAB},
+	{"script", required_argument, NULL, OPT_SCRIPT},
 	{"seed", required_argument, NULL, OPT_SEED},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
@@ -80,6 +82,8 @@ static const char **text_option(struct serve_options *o, int c)
 		return &o->control;
 	case OPT_ALPN:
 		return &o->alpn;
+	case OPT_SCRIPT:
+		return &o->script;
 	default:
 		return NULL;
 	}
@@ -165,6 +169,8 @@ static int check(const struct serve_options *o)
 		return bad("--sms wants unix:PATH or file:PATH, not '%s'", o->sms);
 	if (strncmp(o->sms, "file:", 5) == 0 && !o->lab)
 		return bad("--sms %s writes codes in the clear; it needs --lab", o->sms);
+	if (o->script && !o->lab)
+		return bad("--script %s has it say what it did not decide; it needs --lab", o->script);
 	if (o->control && strncmp(o->control, "unix:", 5) != 0)
 		return bad("--control wants unix:PATH, not '%s'", o->control);
 	return 0;

@@ -156,7 +156,7 @@ static void read_server(struct reader *r, const struct yaml_node *n, json_t *pla
 	if (answers && !server)
 		diag_error(r->ds, r->src, answers->at, "server: scripted", "'answers' are a scripted server's");
 	if (answers)
-		scenario_answers(r, answers, json_object_get(plan, "faults"));
+		scenario_answers(r, answers, "answer", json_object_get(plan, "faults"));
 }
 
 static void read_parts(struct reader *r, const struct yaml_node *n, json_t *plan)

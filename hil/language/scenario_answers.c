@@ -67,15 +67,16 @@ void scenario_reply(struct reader *r, const struct yaml_node *map, const struct 
 
 /* ---- one answer ---- */
 
-static json_t *read_match(struct reader *r, const struct yaml_node *n)
+/* `place`: "answer" of a scenario, or "script.answer". */
+static json_t *read_match(struct reader *r, const struct yaml_node *n, const char *place)
 {
 	const struct yaml_node *to = yaml_get(n, "to"), *code = yaml_get(n, "instead_of");
 	json_t *match = json_object(), *v;
 
-	v = to ? read_key(r, to, "answer", "to") : NULL;
+	v = to ? read_key(r, to, place, "to") : NULL;
 	if (v)
 		read_put(r, match, "resource", v);
-	v = code ? read_key(r, code, "answer", "instead_of") : NULL;
+	v = code ? read_key(r, code, place, "instead_of") : NULL;
 	if (v)
 		read_put(r, match, "code", v);
 	return match;
@@ -91,14 +92,14 @@ static void check_count(struct reader *r, const struct yaml_node *n)
 		diag_error(r->ds, r->src, times->at, NULL, "'times' goes with 'each'");
 }
 
-static json_t *read_answer(struct reader *r, const struct yaml_node *n, size_t index)
+static json_t *read_answer(struct reader *r, const struct yaml_node *n, const char *place, size_t index)
 {
 	json_t *f = json_object(), *args = json_object(), *match;
 	char name[32];
 
-	if (!read_maps(r, n, "answer", f, "do.reply", args))
+	if (!read_maps(r, n, place, f, "do.reply", args))
 		goto end;
-	match = read_match(r, n);
+	match = read_match(r, n, place);
 	if (json_object_size(match))
 		read_put(r, f, "match", json_incref(match));
 	json_decref(match);
@@ -118,7 +119,7 @@ end:
 	return f;
 }
 
-void scenario_answers(struct reader *r, const struct yaml_node *n, json_t *faults)
+void scenario_answers(struct reader *r, const struct yaml_node *n, const char *place, json_t *faults)
 {
 	size_t index = 0;
 	char what[80];
@@ -129,7 +130,7 @@ void scenario_answers(struct reader *r, const struct yaml_node *n, json_t *fault
 		return;
 	}
 	for (const struct yaml_item *i = n->first; i; i = i->next) {
-		json_t *f = read_answer(r, i->value, index++);
+		json_t *f = read_answer(r, i->value, place, index++);
 
 		if (scenario_name_taken(faults, f))
 			diag_error(r->ds, r->src, i->value->at, NULL, "two faults are called '%s'",

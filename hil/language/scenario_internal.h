@@ -14,8 +14,9 @@ void scenario_network(struct reader *r, const struct yaml_node *n, json_t *netwo
 /* A command has the arguments of its name, no others; NULL: there is none. */
 void scenario_command_check(struct reader *r, const struct yaml_node *n, json_t *command);
 json_t *scenario_faults(struct reader *r, const struct yaml_node *n);
-/* A scripted server's answers, appended to `faults`: each is a fault `reply` on server.reply. */
-void scenario_answers(struct reader *r, const struct yaml_node *n, json_t *faults);
+/* A scripted server's answers, appended to `faults`: each is a fault `reply` on server.reply.
+ * `place`: "answer" of a scenario, or "script.answer". */
+void scenario_answers(struct reader *r, const struct yaml_node *n, const char *place, json_t *faults);
 /* What the args of a `reply` can be together; `map` is where its keys stand, `at` where errors point. */
 void scenario_reply(struct reader *r, const struct yaml_node *map, const struct yaml_node *at, json_t *args);
 /* The length of a `for` that stands behind `from`, into `out`'s until_ns. */

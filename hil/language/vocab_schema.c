@@ -294,7 +294,7 @@ int vocab_schema(FILE *out)
 	int rv = ERR_NOMEM;
 
 	for (size_t i = 0; i < vocab_places_n; i++)
-		if (strncmp(vocab_places[i].name, "rig", 3) != 0 && strncmp(vocab_places[i].name, "step.", 5) != 0 &&
+		if (strncmp(vocab_places[i].name, "rig", 3) != 0 && strncmp(vocab_places[i].name, "script", 6) != 0 && strncmp(vocab_places[i].name, "step.", 5) != 0 &&
 		    strncmp(vocab_places[i].name, "do.", 3) != 0)
 			json_object_set_new(defs, vocab_places[i].name, place_schema(&vocab_places[i]));
 	json_object_set_new(defs, PARAMETER, json_pack("{s:s, s:s, s:s}", "title", "A parameter's name ($name)", "type",

@@ -121,8 +121,8 @@ START_TEST(test_example)
 	const struct vocab_key *k = &vocab_keys[_i];
 	char text[600];
 
-	/* rig files have tests of their own */
-	if (k->type == VOCAB_LATER || (k->type == VOCAB_OTHER && vocab_at(k, "rig")))
+	/* rig files and scripts have tests of their own */
+	if (k->type == VOCAB_LATER || (k->type == VOCAB_OTHER && (vocab_at(k, "rig") || vocab_at(k, "script"))))
 		return;
 	if (k->type == VOCAB_MAP && vocab_find(k->arg, "same_as") && vocab_find(k->arg, "same_as")->type == VOCAB_LATER)
 		return;

@@ -3,5 +3,5 @@
 
 int main(int argc, char **argv)
 {
-	return serve_main(argc, argv);
+	return serve_main(argc, argv, NULL);
 }
