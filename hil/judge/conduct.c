@@ -361,6 +361,7 @@ static void on_state(struct oracle *o, struct dev *d, const struct journal_event
 	struct conduct *c = &d->conduct;
 	enum row_name row = row_by_id(journal_text(ev, JF_ROW));
 	const struct rule_effect *effect = rule_effect(row);
+	const struct slot *asked = story_find(d, ev->req);
 
 	if (!rule_of(row)) {
 		owe(c, TIME_NEVER, NULL);
@@ -370,6 +371,8 @@ static void on_state(struct oracle *o, struct dev *d, const struct journal_event
 	check_early(o, d, row, ev->t);
 	check_sms_row(o, d, row, ev->t);
 	check_held(o, d, row, ev->t);
+	if (asked)
+		script_row(o, d, asked, row, ev->t);
 	if (row == ROW_OFF_ON || row == ROW_OFF_ON_TOKENS)
 		c->reg_new = true;
 	check_registration(o, d, ev->reg, row_id(row), ev->t);

@@ -288,6 +288,14 @@ static bool is_name(const char *armed, const char *name)
 	return n && a >= n && strcmp(armed + a - n, name) == 0 && (a == n || armed[a - n - 1] == ':');
 }
 
+json_t *oracle_plan_fault_named(const struct oracle *o, const char *name)
+{
+	for (size_t i = 0; i < o->faults_n; i++)
+		if (is_name(name, o->faults[i].name))
+			return json_array_get(json_object_get(o->plan, "faults"), i);
+	return NULL;
+}
+
 void oracle_plan_fault(struct oracle *o, const struct journal_event *ev)
 {
 	const char *name = journal_text(ev, JF_NAME);

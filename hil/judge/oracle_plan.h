@@ -14,6 +14,8 @@ void oracle_plan_chosen(struct oracle *o, struct dev *d, const struct journal_ev
 /* Fills what the plan says of a device that joined. */
 void oracle_plan_device(struct oracle *o, struct dev *d);
 void oracle_plan_step(struct oracle *o, const struct journal_event *ev);
+/* The plan's own words of a fault, by the name that it was armed under; NULL: none of its. */
+json_t *oracle_plan_fault_named(const struct oracle *o, const char *name);
 void oracle_plan_fault(struct oracle *o, const struct journal_event *ev);
 /* How many devices the plan has; 0 where it does not say. */
 uint64_t oracle_plan_devices(const struct oracle *o);

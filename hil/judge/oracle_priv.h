@@ -18,6 +18,7 @@
 	X(CONTINUITY, "continuity", "a device goes on where it was")                                           \
 	X(REPLY_ROW, "reply-matches-row", "a row is taken for the reply that it names")                        \
 	X(AUTHENTIC, "authentic-refusals", "nothing idles or wipes a device but what is signed")               \
+	X(TRUST, "trusts-no-forgery", "nothing is believed of a reply that cannot be trusted")                 \
 	X(STORIES, "same-story", "device and server tell the same story")                                      \
 	X(CODE, "login-needs-code", "no login without a live, unused, matching code")                          \
 	X(RIGHT_CODE, "right-code-serves", "a live, matching code lets its device in")                         \
@@ -68,6 +69,8 @@ struct slot {
 	char code_fp[HASH_FP_SIZE]; /* that its login carries */
 	bool has_device, has_reply, has_decision, presented, forced, expired_said;
 	bool commands; /* a command rides on its reply */
+	bool unanswered; /* a fault kept its reply back */
+	json_t *script;  /* the plan's: what a fault made of its reply; NULL: nothing */
 	char fam[ORACLE_FAM]; /* of the token presented */
 	char use[8], jti[9];
 	/* as of the decision; right_code: its login's code had to let it in */
@@ -296,6 +299,10 @@ void conduct_fini(struct oracle *o);
 /* duty.c */
 void duty_decision(struct oracle *o, struct dev *d, struct slot *s, const struct journal_event *ev);
 void duty_slot(struct oracle *o, struct dev *d, const struct slot *s);
+/* script.c */
+void script_fired(struct oracle *o, struct slot *s, const struct journal_event *ev);
+void script_row(struct oracle *o, struct dev *d, const struct slot *s, enum row_name row, time_ns t);
+void script_slot(struct oracle *o, struct dev *d, const struct slot *s);
 /* commands.c: how long a command's PAUSE is, or its interval; TIME_NEVER where that was not told. */
 time_ns commands_span(const struct dev *d, const char *id);
 /* life.c */
@@ -303,6 +310,8 @@ void life_event(struct oracle *o, struct dev *d, const struct journal_event *ev)
 /* story.c */
 void story_event(struct oracle *o, struct dev *d, const struct journal_event *ev);
 void story_finish(struct oracle *o, struct dev *d);
+/* The request of that id, where it is still talked about; NULL: it is not. */
+const struct slot *story_find(const struct dev *d, const char *req);
 struct slot *story_slot(struct oracle *o, struct dev *d, const char *req, time_ns t);
 /* tokens.c */
 void commands_event(struct oracle *o, struct dev *d, const struct journal_event *ev);

@@ -79,10 +79,19 @@ static void close_slot(struct oracle *o, struct dev *d, struct slot *s)
 		judge_token(o, d, s);
 		judge_tokenless(o, d, s);
 		duty_slot(o, d, s);
+		script_slot(o, d, s);
 	}
 	if (d->server_slot == s)
 		d->server_slot = NULL;
 	memset(s, 0, sizeof(*s));
+}
+
+const struct slot *story_find(const struct dev *d, const char *req)
+{
+	for (unsigned i = 0; req && req[0] && i < ORACLE_SLOTS; i++)
+		if (strcmp(d->slots[i].req, req) == 0)
+			return &d->slots[i];
+	return NULL;
 }
 
 struct slot *story_slot(struct oracle *o, struct dev *d, const char *req, time_ns t)
@@ -223,9 +232,9 @@ static void on_device_reply(struct oracle *o, struct dev *d, const struct journa
 }
 
 /* A reply that a fault made tells a setting of its own, too. */
-static void forced(struct dev *d)
+static void forced(struct oracle *o, struct dev *d, const struct journal_event *ev)
 {
-	d->server_slot->forced = true;
+	script_fired(o, d->server_slot, ev);
 	if (strcmp(d->server_slot->resource, "registerDevice") == 0)
 		d->conduct.interval = TIME_NEVER;
 }
@@ -272,7 +281,7 @@ void story_event(struct oracle *o, struct dev *d, const struct journal_event *ev
 		break;
 	case J_FAULT_FIRED:
 		if (d->server_slot && ev->actor && strcmp(ev->actor, "server") == 0)
-			forced(d);
+			forced(o, d, ev);
 		break;
 	default:
 		break;

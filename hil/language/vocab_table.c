@@ -129,7 +129,7 @@ const size_t vocab_actions_n = LENGTH(vocab_actions);
 #define DEV_TYPES "thermometer lightSensor humidityMeter presenceDetector windSpeedSensor"
 /* the oracle's (hil/judge/oracle_priv.h); a test holds the two against each other */
 #define INVARIANTS \
-	"transition-table continuity reply-matches-row authentic-refusals same-story" \
+	"transition-table continuity reply-matches-row authentic-refusals trusts-no-forgery same-story" \
 	" login-needs-code right-code-serves one-code one-family token-owner token-life" \
 	" resource-codes refusals-signed acknowledged-kept sms-budget sms-story commands-once" \
 	" timers registration takes-its-code stored-before-use idle-is-silent no-secret" \

@@ -65,6 +65,9 @@
 	ANSWER(t, q, "publishMeasure", code, "0 why=expired") REPLY(t, q, code, "signed=0")
 #define REFRESHES(t, q) #t " A[1] device.request req=" q " reg=r1 resource=refreshToken\n"
 
+/* a server that was made to say something else, at `t` */
+#define SCRIPT(t) #t " server fault.fired name=f1 why=server.reply\n"
+#define SCRIPTED(args) "{\"id\": \"s/x\", \"faults\": [{\"name\": \"f1\", \"do\": \"reply\", \"args\": {" args "}}]}"
 /* a device that asks for no signatures */
 #define TRUSTING "{\"id\": \"s/x\", \"groups\": [{\"name\": \"A\", \"count\": 1, \"accept_unsigned\": true}]}"
 
@@ -283,11 +286,43 @@ static const struct {
 	 PROVISIONED_LIFE PUBLISHES(60032, "q4", "2") "60040 server command.sent req=q4 id=1 name=RESET\n" SERVED(60040, "q4")
 		 END(60050),
 	 "refusals-signed", BLAME_SERVER, NULL},
+	/* what a fault made of a reply */
+	{"wrong tokens are believed", AWAITS SMS(20) TAKES(20) GRANTS(30, "q2") SCRIPT(30) REPLY(32, "q2", 200, "signed=0 fam=f1")
+					      STORES ROW(32, LOGGING_IN, PROVISIONED, "LI.200", "reg=r1 req=q2 code=200")
+						      PUBLISHES(32, "q3", "1") END(50),
+	 "trusts-no-forgery", BLAME_DEVICE, SCRIPTED("\"tokens\": \"swapped\"")},
+	{"wrong tokens are not believed",
+	 AWAITS SMS(20) TAKES(20) GRANTS(30, "q2") SCRIPT(30) REPLY(32, "q2", 200, "signed=0")
+		 ROW(32, LOGGING_IN, NOT_PROVISIONED, "LI.200_bad", "reg=r1 req=q2 code=200 wait_ns=1000000000") END(50),
+	 NULL, BLAME_NONE, SCRIPTED("\"tokens\": \"swapped\"")},
+	{"a replayed signature is believed",
+	 ON ANSWER(10, "q1", "registerDevice", 403, "1") SCRIPT(10) REPLY(12, "q1", 403, "signed=1")
+		 ROW(12, REGISTERING, IDLE, "RG.403", "reg=r1 req=q1 code=403") END(50),
+	 "trusts-no-forgery", BLAME_DEVICE, SCRIPTED("\"signature\": \"replayed\", \"code\": 403")},
+	{"… and is not", ON ANSWER(10, "q1", "registerDevice", 403, "1") SCRIPT(10) REPLY(12, "q1", 403, "signed=0")
+			 ROW(12, REGISTERING, NOT_PROVISIONED, "RG.unknown", "reg=r1 req=q1 wait_ns=1000000000") END(50),
+	 NULL, BLAME_NONE, SCRIPTED("\"signature\": \"replayed\", \"code\": 403")},
+	{"another key is believed",
+	 ON ANSWER(10, "q1", "registerDevice", 200, "0") SCRIPT(10) REPLY(12, "q1", 200, "signed=0")
+		 ROW(12, REGISTERING, AWAITING_CODE, "RG.200_sms", "reg=r1 req=q1 code=200") END(50),
+	 "trusts-no-forgery", BLAME_DEVICE, SCRIPTED("\"payload\": \"other_key\"")},
+	{"a reply that nobody sent is read",
+	 ON ANSWER(10, "q1", "registerDevice", 200, "0") SCRIPT(10) REPLY(12, "q1", 400, "signed=0")
+		 ROW(12, REGISTERING, NOT_PROVISIONED, "RG.400", "reg=r1 req=q1 code=400 wait_ns=1000000000") END(50),
+	 "same-story", BLAME_DEVICE, SCRIPTED("\"link\": \"silent\"")},
+	{"another code than the scripted one is read",
+	 ON ANSWER(10, "q1", "registerDevice", 200, "0") SCRIPT(10) REPLY(12, "q1", 503, "signed=0")
+		 ROW(12, REGISTERING, NOT_PROVISIONED, "RG.503", "reg=r1 req=q1 code=503 wait_ns=1000000000") END(50),
+	 "same-story", BLAME_DEVICE, SCRIPTED("\"code\": 429")},
+	{"the scripted code is read",
+	 ON ANSWER(10, "q1", "registerDevice", 200, "0") SCRIPT(10) REPLY(12, "q1", 429, "signed=0")
+		 ROW(12, REGISTERING, NOT_PROVISIONED, "RG.429", "reg=r1 req=q1 code=429 wait_ns=1000000000") END(50),
+	 NULL, BLAME_NONE, SCRIPTED("\"code\": 429")},
 	{"429 needs no signature", ON ANSWER(10, "q1", "registerDevice", 429, "0") END(20), NULL, BLAME_NONE, NULL},
 };
 
 /* All that an invariant of these says. */
-static const char *const told[] = {"timers",   "registration", "takes-its-code", "stored-before-use", "right-code-serves",
+static const char *const told[] = {"trusts-no-forgery", "same-story", "timers",   "registration", "takes-its-code", "stored-before-use", "right-code-serves",
 				   "one-code", "token-life",   "resource-codes", "refusals-signed"};
 
 START_TEST(each_life_is_judged)
