@@ -163,6 +163,37 @@ START_TEST(chosen_connection_ids_do_not_collide)
 }
 END_TEST
 
+static size_t bytes_in, bytes_out;
+
+/* The first datagram arrives; whoever it claims to be from never speaks again. */
+static void only_the_first(struct rig *r, struct rig_packet *p)
+{
+	*(p->to_server ? &bytes_in : &bytes_out) += p->len;
+	if (p->to_server)
+		r->cut_to_server = true;
+}
+
+/* RFC 9000 §8.1: three times what came, also by what is sent again and again, and then forgotten. */
+START_TEST(a_spoofed_initial_gets_little)
+{
+	struct rig_client *c;
+
+	bytes_in = bytes_out = 0;
+	rig.tamper = only_the_first;
+	rig_start(&rig);
+	c = rig_connect(&rig, NAME);
+	rig_request(c, "a", 1);
+	rig_run(&rig, 60 * NS_PER_S);
+	ck_assert_uint_ge(bytes_in, 1200);
+	ck_assert_uint_gt(bytes_out, 0);
+	ck_assert_msg(bytes_out <= 3 * bytes_in, "%zu bytes for %zu", bytes_out, bytes_in);
+	ck_assert_uint_eq(quic_half_open(rig.server), 0);
+	ck_assert_uint_eq(quic_connections(rig.server), 0);
+	ck_assert_int_eq(rig.requests, 0);
+	free(c);
+}
+END_TEST
+
 void quic_accept_tests(Suite *suite)
 {
 	TCase *t = tcase_create("accept");
@@ -170,6 +201,7 @@ void quic_accept_tests(Suite *suite)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, unreadable_initials_are_no_connections);
+	tcase_add_test(t, a_spoofed_initial_gets_little);
 	tcase_add_test(t, retry_begins_at_its_threshold);
 	tcase_add_test(t, retry_token_expires);
 	tcase_add_test(t, chosen_connection_ids_do_not_collide);

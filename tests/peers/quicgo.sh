@@ -5,6 +5,7 @@ set -eu
 bin=$1 src=$2
 go version >/dev/null 2>&1 || { echo "SKIP: no Go toolchain"; exit 77; }
 [ -d /usr/share/gocode/src/github.com/lucas-clemente/quic-go ] || { echo "SKIP: no quic-go package"; exit 77; }
+umask 077 # a registry that holds TOTP secrets is nobody else's to read
 dir=$(mktemp -d)
 server=""
 trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true; rm -rf "$dir"' EXIT INT TERM
@@ -33,9 +34,11 @@ done
 "$dir/peer" -server "127.0.0.1:$port" -pki "$dir/keys" -sms "$dir/sms.txt" -uuid "$uuid" -imsi "$imsi"
 "$dir/peer" -server "127.0.0.1:$port" -pki "$dir/keys" -no-certificate
 "$dir/peer" -server "127.0.0.1:$port" -pki "$dir/keys" -wrong-alpn
-# what was refused was never handled: one decision a request of the first client, none besides
+"$dir/peer" -server "127.0.0.1:$port" -pki "$dir/keys" -no-alpn
+"$dir/peer" -server "127.0.0.1:$port" -pki "$dir/keys" -early
+# what was refused was never handled: one decision a request of the first client, two of the last
 decisions=$(grep -c '"kind":"server.decision"' "$dir/journal.jsonl")
-[ "$decisions" = 8 ] || { echo "FAIL: $decisions decisions, not 8"; exit 1; }
+[ "$decisions" = 10 ] || { echo "FAIL: $decisions decisions, not 10"; exit 1; }
 if grep -E 'eyJ|PRIVATE|#[A-Za-z0-9]{12} ' "$dir/journal.jsonl"; then
 	echo "FAIL: a secret stands in the journal"
 	exit 1

@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	quic "github.com/lucas-clemente/quic-go"
@@ -33,6 +34,8 @@ var (
 	imsi    = flag.String("imsi", "", "networkId")
 	noCert  = flag.Bool("no-certificate", false, "show no client certificate: must be refused")
 	badALPN = flag.Bool("wrong-alpn", false, "offer another ALPN: must be refused")
+	noALPN  = flag.Bool("no-alpn", false, "offer none: must be refused")
+	early   = flag.Bool("early", false, "try to send early data: there must be no ticket for it")
 )
 
 type object = map[string]interface{}
@@ -60,6 +63,10 @@ func dial(ctx context.Context) (quic.Connection, error) {
 	if *badALPN {
 		conf.NextProtos = []string{"something-else"}
 	}
+	if *noALPN {
+		conf.NextProtos = nil
+	}
+	conf.ClientSessionCache = tickets
 	if !*noCert {
 		pair, err := tls.LoadX509KeyPair(filepath.Join(*pki, "fleet.pem"), filepath.Join(*pki, "fleet-key.pem"))
 		if err != nil {
@@ -67,7 +74,53 @@ func dial(ctx context.Context) (quic.Connection, error) {
 		}
 		conf.Certificates = []tls.Certificate{pair}
 	}
-	return quic.DialAddrContext(ctx, *server, conf, &quic.Config{HandshakeIdleTimeout: 5 * time.Second})
+	settings := &quic.Config{HandshakeIdleTimeout: 5 * time.Second}
+	if *early {
+		return quic.DialAddrEarlyContext(ctx, *server, conf, settings)
+	}
+	return quic.DialAddrContext(ctx, *server, conf, settings)
+}
+
+// What a server gives away for a next time: nothing, or a resumed handshake could carry early data.
+type counted struct {
+	cache tls.ClientSessionCache
+	put   int32
+}
+
+func (c *counted) Get(key string) (*tls.ClientSessionState, bool) { return c.cache.Get(key) }
+
+func (c *counted) Put(key string, state *tls.ClientSessionState) {
+	if state != nil {
+		atomic.AddInt32(&c.put, 1)
+	}
+	c.cache.Put(key, state)
+}
+
+var tickets = &counted{cache: tls.NewLRUClientSessionCache(8)}
+
+// Twice as early as can be: with a ticket of the first time the second would carry its register
+// in early data. It must not get one, and no request is handled before the handshake is complete.
+func tryEarly() {
+	for i := 0; i < 2; i++ {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		conn, err := dial(ctx)
+		if err != nil {
+			fail("early %d: %v", i, err)
+		}
+		reply, err := askOn(ctx, conn, "registerDevice", "", object{})
+		expect("early, malformed on purpose", 400, reply, err)
+		time.Sleep(200 * time.Millisecond) // a ticket would come behind the handshake
+		state := conn.ConnectionState().TLS
+		if state.DidResume || state.Used0RTT {
+			fail("early %d: resumed %v, early data %v", i, state.DidResume, state.Used0RTT)
+		}
+		conn.CloseWithError(0, "")
+	}
+	if n := atomic.LoadInt32(&tickets.put); n != 0 {
+		fail("the server gave %d session tickets", n)
+	}
+	fmt.Println("ok   no ticket, no early data")
 }
 
 func ask(resource, token string, payload object) (object, error) {
@@ -78,6 +131,10 @@ func ask(resource, token string, payload object) (object, error) {
 		return nil, err
 	}
 	defer conn.CloseWithError(0, "")
+	return askOn(ctx, conn, resource, token, payload)
+}
+
+func askOn(ctx context.Context, conn quic.Connection, resource, token string, payload object) (object, error) {
 	stream, err := conn.OpenStreamSync(ctx)
 	if err != nil {
 		return nil, err
@@ -153,7 +210,11 @@ func tokens(payload object) (string, string) {
 
 func main() {
 	flag.Parse()
-	if *noCert || *badALPN {
+	if *early {
+		tryEarly()
+		return
+	}
+	if *noCert || *badALPN || *noALPN {
 		if _, err := ask("registerDevice", "", object{}); err == nil {
 			fail("a client that must be refused was answered")
 		} else {
