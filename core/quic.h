@@ -101,8 +101,8 @@ struct quic_endpoint *quic_endpoint_new(const struct quic_config *cfg, struct er
 /* Frees everything without a word to the peers and without callbacks. */
 void quic_endpoint_free(struct quic_endpoint *ep);
 
-/* One datagram that arrived. `unix_ms` of `at` judges certificate dates where GnuTLS's
- * clock does not (it is process-wide; the virtual world sets it). */
+/* One datagram that arrived. `unix_ms` of `at` judges certificate dates, and nothing else
+ * does: GnuTLS's own clock is one for the whole process. */
 void quic_input(struct quic_endpoint *ep, const struct instant *at, const struct addr *local,
 		const struct addr *remote, unsigned ecn, const uint8_t *data, size_t len);
 /* Timers that are due. */
@@ -146,6 +146,8 @@ void quic_abandon(struct quic_conn *c);
 /* CONNECTION_CLOSE code 4 to everyone; new connections are refused from now on. */
 void quic_shutdown(struct quic_endpoint *ep, const struct instant *at);
 
+/* Its owner's wall clock stands that much aside from the endpoint's. */
+void quic_conn_set_clock(struct quic_conn *c, int64_t offset_ms);
 void *quic_conn_user(const struct quic_conn *c);
 void quic_conn_set_user(struct quic_conn *c, void *user);
 const struct addr *quic_conn_remote(const struct quic_conn *c);

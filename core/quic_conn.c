@@ -500,6 +500,11 @@ int quic_rebind(struct quic_conn *c, const struct instant *at, const struct addr
 	return 0;
 }
 
+void quic_conn_set_clock(struct quic_conn *c, int64_t offset_ms)
+{
+	c->clock_ms = offset_ms;
+}
+
 void *quic_conn_user(const struct quic_conn *c)
 {
 	return c->user;

@@ -85,6 +85,7 @@ struct quic_conn {
 	gnutls_session_t tls; /* NULL once the handshake is confirmed */
 	ngtcp2_crypto_conn_ref ref;
 	char *server_name; /* client; owned */
+	int64_t clock_ms;  /* its owner's wall clock against ep->at's */
 	void *user;
 	struct addr remote;
 	uint8_t first_cid[QUIC_CID_LEN];

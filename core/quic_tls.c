@@ -112,6 +112,9 @@ struct quic_credentials *quic_credentials_new(const struct quic_credentials_pem 
 	if (load_own(cr, pem, e) || load_ca(cr, pem->peer_ca, e))
 		goto fail;
 	gnutls_certificate_set_verify_function(cr->certs, verify_peer);
+	/* dates are judged in verify_peer, by the clock of whoever verifies */
+	gnutls_certificate_set_verify_flags(cr->certs,
+					    GNUTLS_VERIFY_DISABLE_TIME_CHECKS | GNUTLS_VERIFY_DISABLE_TRUSTED_TIME_CHECKS);
 	return cr;
 fail:
 	quic_credentials_free(cr);
@@ -210,7 +213,7 @@ static int chain_dates(struct quic_credentials *cr, const gnutls_datum_t *peers,
 
 static bool in_time(const struct quic_conn *c, int64_t from_s, int64_t to_s)
 {
-	int64_t now_s = c->ep->at.unix_ms / 1000;
+	int64_t now_s = (c->ep->at.unix_ms + c->clock_ms) / 1000;
 
 	return from_s <= now_s && now_s <= to_s;
 }

@@ -17,6 +17,7 @@
  *   crash-at {point}                  core/crash.h
  *   answer {code, resource?, times? | share?, message?}   code 0 forgets all
  *   clock-offset {ms}, delay {ns}
+ *   disk {what, for_ns?}              core/disk.h
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -26,7 +27,6 @@
 #include "server/control_internal.h"
 #include "server/server_internal.h"
 
-#define CLOCK_OFFSET_MAX_MS (INT64_C(36500) * 86400 * 1000)
 
 struct verb {
 	const char *name;
@@ -170,12 +170,24 @@ static json_t *do_clock_offset(struct server *s, json_t *request, struct err *e)
 {
 	json_t *ms = json_object_get(request, "ms");
 
-	if (!json_is_integer(ms) || json_integer_value(ms) > CLOCK_OFFSET_MAX_MS ||
-	    json_integer_value(ms) < -CLOCK_OFFSET_MAX_MS) {
+	if (!json_is_integer(ms) || server_clock(s, json_integer_value(ms))) {
 		err_set(e, ERR_PARSE, "clock-offset wants ms, at most a hundred years of them");
 		return NULL;
 	}
-	s->clock_offset_ms = json_integer_value(ms);
+	return json_object();
+}
+
+static json_t *do_disk(struct server *s, json_t *request, struct err *e)
+{
+	const char *what = control_text(request, "what");
+	json_t *length = json_object_get(request, "for_ns");
+	int t = what ? disk_trouble_by_name(what) : -1;
+
+	if (t < 0 || (length && (!json_is_integer(length) || json_integer_value(length) < 1))) {
+		err_set(e, ERR_PARSE, "disk wants 'what': sound, full, write, read_only or sync; for_ns is more than nothing");
+		return NULL;
+	}
+	server_disk(s, (enum disk_trouble)t, length ? (time_ns)json_integer_value(length) : TIME_NEVER);
 	return json_object();
 }
 
@@ -208,6 +220,7 @@ static const struct verb verbs[] = {
 	{"fault", true, do_fault},       {"disarm", true, do_disarm},
 	{"crash-at", true, do_crash_at}, {"answer", true, do_answer},
 	{"delay", true, do_delay},       {"clock-offset", true, do_clock_offset},
+	{"disk", true, do_disk},
 };
 
 static json_t *dispatch(struct server *s, json_t *request, struct err *e)

@@ -55,6 +55,20 @@ static void on_datagram(void *ctx, const struct instant *at, const struct addr *
 	server_datagram(((struct serve *)ctx)->server, at, local, remote, ecn, data, len);
 }
 
+/* Once as it begins and once as it ends: what requests are refused for is said at once,
+ * and not when the server gives up. */
+static void say_trouble(struct serve *s)
+{
+	const char *trouble = server_trouble(s->server);
+
+	if (trouble && !s->troubled)
+		fprintf(stderr, "quicrig serve: warning: the database '%s' fails (%s): requests are answered 503, and if it "
+				"lasts for 10 s the server stops\n", s->o.db, trouble);
+	else if (!trouble && s->troubled)
+		fprintf(stderr, "quicrig serve: the database '%s' works again\n", s->o.db);
+	s->troubled = trouble != NULL;
+}
+
 static void on_turn(void *ctx, const struct instant *at, struct dgram_sink *sink)
 {
 	struct serve *s = ctx;
@@ -63,6 +77,7 @@ static void on_turn(void *ctx, const struct instant *at, struct dgram_sink *sink
 	s->sink.inner = sink;
 	rv = server_turn(s->server, at, &s->sink.base);
 	serve_journal_flush(s);
+	say_trouble(s);
 	if (rv) {
 		fprintf(stderr, "quicrig serve: error: the database '%s' fails; stopping\n", s->o.db);
 		s->exit_code = SERVE_EXIT_ENVIRONMENT;
@@ -129,6 +144,7 @@ static int open_server(struct serve *s, struct err *e)
 		.alpn = s->o.alpn,
 		.lab = s->o.lab,
 		.seed = s->o.seed,
+		.clock_offset_ms = s->o.clock_offset_ms,
 		.world = {.sms = world_sms, .die = world_die, .ctx = s},
 	};
 

@@ -19,6 +19,7 @@ struct serve_options {
 	const char *cert, *key, *client_ca, *token_key, *reset_key, *store_key;
 	int journal_fd, run_key_fd; /* -1: none */
 	uint64_t seed;
+	int64_t clock_offset_ms; /* lab */
 	bool lab;
 	struct settings settings;
 };
@@ -41,6 +42,7 @@ struct serve {
 	struct server *server;
 	struct journal *journal;
 	struct buf lines;   /* of the journal, not yet written */
+	bool troubled;      /* the database fails, and that was said */
 	bool journal_gone;  /* its reader went: nothing more can be vouched for */
 	struct live_loop *loop;
 	struct live_socket *socket;

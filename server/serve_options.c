@@ -23,11 +23,12 @@ static const char help[] =
 	"  --run-key-fd N       32 bytes that fingerprints in the journal are made with\n"
 	"  --lab                faults, forced answers, a bent clock: never in production\n"
 	"  --script FILE        answers that are none of its own (docs/guide.md); needs --lab\n"
-	"  --seed N             for faults with a chance\n";
+	"  --seed N             for faults with a chance\n"
+	"  --clock-offset MS    with --lab: the wall clock stands that much aside\n";
 
 enum { OPT_LISTEN = 256, OPT_REGISTRY, OPT_DB, OPT_PKI, OPT_CERT, OPT_KEY, OPT_CLIENT_CA, OPT_TOKEN_KEY,
        OPT_RESET_KEY, OPT_STORE_KEY, OPT_SMS, OPT_CONTROL, OPT_SET, OPT_ALPN, OPT_JOURNAL_FD, OPT_RUN_KEY_FD,
-       OPT_LAB, OPT_SCRIPT, OPT_SEED };
+       OPT_LAB, OPT_SCRIPT, OPT_SEED, OPT_CLOCK_OFFSET };
 
 static const struct option options[] = {
 	{"listen", required_argument, NULL, OPT_LISTEN},
@@ -49,6 +50,7 @@ static const struct option options[] = {
 	{"lab", no_argument, NULL, OPT_LAB},
 	{"script", required_argument, NULL, OPT_SCRIPT},
 	{"seed", required_argument, NULL, OPT_SEED},
+	{"clock-offset", required_argument, NULL, OPT_CLOCK_OFFSET},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
 };
@@ -106,6 +108,17 @@ static bool read_number(const char *text, uint64_t max, uint64_t *out)
 	return *text >= '0' && *text <= '9' && !*end && !errno && *out <= max;
 }
 
+static bool read_offset(const char *text, int64_t *out)
+{
+	bool behind = *text == '-';
+	uint64_t n;
+
+	if (!read_number(text + behind, INT64_MAX, &n))
+		return false;
+	*out = behind ? -(int64_t)n : (int64_t)n;
+	return true;
+}
+
 static int read_set(struct serve_options *o, const char *assignment)
 {
 	struct err e = {0};
@@ -144,6 +157,8 @@ static int read_one(struct serve_options *o, int c)
 		return 0;
 	case OPT_SEED:
 		return read_number(optarg, UINT64_MAX, &o->seed) ? 0 : bad("'%s' is not a seed", optarg);
+	case OPT_CLOCK_OFFSET:
+		return read_offset(optarg, &o->clock_offset_ms) ? 0 : bad("--clock-offset '%s': wanted are milliseconds", optarg);
 	case 'h':
 		fputs(help, stdout);
 		return 1;
@@ -171,6 +186,8 @@ static int check(const struct serve_options *o)
 		return bad("--sms %s writes codes in the clear; it needs --lab", o->sms);
 	if (o->script && !o->lab)
 		return bad("--script %s has it say what it did not decide; it needs --lab", o->script);
+	if (o->clock_offset_ms && !o->lab)
+		return bad("%s bends the clock; it needs --lab", "--clock-offset");
 	if (o->control && strncmp(o->control, "unix:", 5) != 0)
 		return bad("--control wants unix:PATH, not '%s'", o->control);
 	return 0;

@@ -13,6 +13,7 @@ void server_set_time(struct server *s, const struct instant *at)
 {
 	s->at = *at;
 	s->at.unix_ms += s->clock_offset_ms;
+	server_lab_time(s);
 }
 
 /* ---- life ---- */
@@ -95,7 +96,10 @@ struct server *server_new(const struct server_config *cfg, const struct instant 
 	s->cfg = *cfg;
 	s->journal = cfg->journal;
 	s->crash_at = -1;
-	s->at = *at;
+	s->disk_until = TIME_NEVER;
+	s->clock_offset_ms = cfg->clock_offset_ms;
+	server_set_time(s, at);
+	at = &s->at;
 	effects_init(&s->fx);
 	STAILQ_INIT(&s->delayed);
 	STAILQ_INIT(&s->held);
@@ -152,6 +156,11 @@ void server_stop(struct server *s, const struct instant *at)
 	s->stopping = true;
 }
 
+const char *server_trouble(const struct server *s)
+{
+	return s->store && store_failing(s->store) ? store_error(s->store) : NULL;
+}
+
 bool server_stopped(const struct server *s)
 {
 	return s->stopped;
@@ -183,7 +192,7 @@ void server_datagram(struct server *s, const struct instant *at, const struct ad
 	if (deaf(s))
 		return;
 	server_set_time(s, at);
-	quic_input(s->quic, at, local, remote, ecn, data, len);
+	quic_input(s->quic, &s->at, local, remote, ecn, data, len);
 }
 
 void server_sms_status(struct server *s, const struct instant *at, const char *id, enum sms_status status,
@@ -433,7 +442,7 @@ int server_turn(struct server *s, const struct instant *at, struct dgram_sink *s
 		return 0;
 	server_set_time(s, at);
 	s->handed_sms = s->replied = false;
-	quic_expire(s->quic, at);
+	quic_expire(s->quic, &s->at);
 	enroll_expire(s->enroll, &s->at, &s->fx);
 	if (s->stopping && !s->said_down) {
 		SERVER_EVENT(s, J_SERVER_STATE, JS(STATE, "down"));
@@ -442,11 +451,11 @@ int server_turn(struct server *s, const struct instant *at, struct dgram_sink *s
 	if (!perform(s))
 		return 0;
 	broken = drained(s);
-	all_out = quic_output(s->quic, at, sink);
+	all_out = quic_output(s->quic, &s->at, sink);
 	if (s->stopping || broken) {
 		/* behind the replies: a close would overtake them */
-		quic_shutdown(s->quic, at);
-		all_out = quic_output(s->quic, at, sink);
+		quic_shutdown(s->quic, &s->at);
+		all_out = quic_output(s->quic, &s->at, sink);
 	}
 	if (s->replied && server_reach(s, CRASH_AFTER_REPLY))
 		return 0;

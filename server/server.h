@@ -50,6 +50,7 @@ struct server_config {
 	bool lab;                        /* --lab: control takes fault, crash-at, disk, clock-step, answer, delay … */
 	struct faults *crashes;          /* lab: armed ones with a crash point, which outlive this server;
 					    borrowed; NULL: control's own */
+	int64_t clock_offset_ms;         /* lab: of the wall clock, from the start on */
 	uint8_t worker;
 	uint64_t seed;                   /* for armed faults with a chance */
 	struct server_world world;
@@ -66,6 +67,8 @@ void server_free(struct server *s);
 /* Orderly end: CONNECTION_CLOSE 4 at the next turn, what is pending committed. */
 void server_stop(struct server *s, const struct instant *at);
 bool server_stopped(const struct server *s);
+/* Its last commit failed, in words: requests are answered 503 until one works. NULL: none did. */
+const char *server_trouble(const struct server *s);
 
 void server_datagram(struct server *s, const struct instant *at, const struct addr *local,
 		     const struct addr *remote, unsigned ecn, const uint8_t *data, size_t len);

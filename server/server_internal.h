@@ -58,6 +58,7 @@ struct server {
 	struct faults *own_crashes;
 	int crash_at;          /* enum crash_point, by control; -1: not armed */
 	int64_t clock_offset_ms;
+	time_ns disk_until;    /* the disk's trouble ends; TIME_NEVER: no end */
 	time_ns delay;         /* of every reply */
 	STAILQ_HEAD(reply_list, reply) delayed; /* by `due` */
 	struct reply_list held;      /* scripted: each leaves behind its connection's next reply */
@@ -79,6 +80,12 @@ void server_conn_free(struct conn *c);
 /* ---- server_lab.c ---- */
 int server_lab_open(struct server *s, struct err *e);
 void server_lab_close(struct server *s);
+/* A trouble whose time is over ends. */
+void server_lab_time(struct server *s);
+/* From now on, for `length` (TIME_NEVER: until told otherwise). ERR_UNSUPPORTED without --lab. */
+int server_disk(struct server *s, enum disk_trouble t, time_ns length);
+/* ERR_INVALID beyond a hundred years. */
+int server_clock(struct server *s, int64_t offset_ms);
 /* Arms a fault that has a crash point. 0, ERR_*. */
 int server_arm_crash(struct server *s, json_t *spec, struct err *e);
 /* A point is passed; true: the world let us die here. */

@@ -1,8 +1,9 @@
 /* What a lab does to a server from within: armed faults, crash points, a disk that fails. */
 #include "server/server_internal.h"
 
-#include <stdio.h>
 #include <string.h>
+
+#define CLOCK_OFFSET_MAX_MS (INT64_C(36500) * 86400 * 1000)
 
 /* ---- dying ---- */
 
@@ -105,7 +106,45 @@ void server_foresee_reply(struct server *s, const struct reply *r)
 		faults_foresee(s->crashes, &ev);
 }
 
+/* ---- disk and clock ---- */
+
+int server_disk(struct server *s, enum disk_trouble t, time_ns length)
+{
+	if (!s->disk)
+		return ERR_UNSUPPORTED;
+	store_disk_trouble(s->disk, t);
+	s->disk_until = t == DISK_SOUND ? TIME_NEVER : time_add(s->at.now, length);
+	return 0;
+}
+
+void server_lab_time(struct server *s)
+{
+	if (s->at.now >= s->disk_until)
+		server_disk(s, DISK_SOUND, TIME_NEVER);
+}
+
+int server_clock(struct server *s, int64_t offset_ms)
+{
+	if (offset_ms > CLOCK_OFFSET_MAX_MS || offset_ms < -CLOCK_OFFSET_MAX_MS)
+		return ERR_INVALID;
+	s->at.unix_ms += offset_ms - s->clock_offset_ms;
+	s->clock_offset_ms = offset_ms;
+	return 0;
+}
+
 /* ---- faults ---- */
+
+static void act_on_machine(struct server *s, const struct fault *f)
+{
+	json_t *args = fault_args(f), *length = json_object_get(args, "length_ns");
+	const char *what = json_string_value(json_object_get(args, "what"));
+	int t = fault_is(f, "disk_full") ? DISK_FULL : fault_is(f, "disk_error") && what ? disk_trouble_by_name(what) : -1;
+
+	if (t > DISK_SOUND)
+		server_disk(s, (enum disk_trouble)t, length ? (time_ns)json_integer_value(length) : TIME_NEVER);
+	if (fault_is(f, "clock_step"))
+		server_clock(s, s->clock_offset_ms + json_integer_value(json_object_get(args, "by_ms")));
+}
 
 bool server_act(struct server *s, const struct fault *f, struct reply *r)
 {
@@ -115,6 +154,7 @@ bool server_act(struct server *s, const struct fault *f, struct reply *r)
 		return true;
 	if (fault_is(f, "stop"))
 		s->stopping = true;
+	act_on_machine(s, f);
 	if (!r)
 		return false;
 	if (fault_is(f, "drop_reply"))

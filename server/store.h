@@ -116,6 +116,8 @@ void store_spoil(struct store *st);
 int store_commit(struct store *st, const struct instant *at);
 /* Broken for good: damaged, a sync failed, or no commit of the last ten seconds' worked. */
 bool store_broken(const struct store *st);
+/* The last commit that was tried failed. */
+bool store_failing(const struct store *st);
 /* The last failure in words. */
 const char *store_error(const struct store *st);
 

@@ -10,7 +10,7 @@ struct store_disk {
 	sqlite3_vfs base; /* first: SQLite hands us this pointer */
 	sqlite3_vfs *under;
 	struct store_disk_watch watch;
-	enum store_trouble trouble;
+	enum disk_trouble trouble;
 	bool dead; /* died at a point: what stands on the disk stays so */
 	char name[40];
 };
@@ -33,18 +33,6 @@ static struct disk_file *file_of(sqlite3_file *f)
 	return (struct disk_file *)(void *)f;
 }
 
-int store_trouble_by_name(const char *name)
-{
-#define DISK_NAME(id, text) text,
-	static const char *const names[] = {STORE_DISK_TROUBLES(DISK_NAME)};
-#undef DISK_NAME
-
-	for (int t = 0; t < STORE_DISK_COUNT; t++)
-		if (strcmp(names[t], name) == 0)
-			return t;
-	return -1;
-}
-
 static bool armed(const struct store_disk *d)
 {
 	return d->watch.point && d->watch.armed(d->watch.ctx);
@@ -63,10 +51,10 @@ static int changing(struct store_disk *d, int failed)
 	if (d->dead)
 		return failed;
 	switch (d->trouble) {
-	case STORE_DISK_FULL:
+	case DISK_FULL:
 		return SQLITE_FULL;
-	case STORE_DISK_WRITE:
-	case STORE_DISK_READ_ONLY:
+	case DISK_WRITE:
+	case DISK_READ_ONLY:
 		return failed;
 	default:
 		return SQLITE_OK;
@@ -113,7 +101,7 @@ static int file_write(sqlite3_file *base, const void *data, int amount, sqlite3_
 static int file_truncate(sqlite3_file *base, sqlite3_int64 size)
 {
 	struct disk_file *f = file_of(base);
-	int rc = f->disk->trouble == STORE_DISK_FULL ? SQLITE_OK : changing(f->disk, SQLITE_IOERR_TRUNCATE);
+	int rc = f->disk->trouble == DISK_FULL ? SQLITE_OK : changing(f->disk, SQLITE_IOERR_TRUNCATE);
 
 	return rc ? rc : f->under->pMethods->xTruncate(f->under, size);
 }
@@ -125,8 +113,8 @@ static int file_sync(sqlite3_file *base, int flags)
 
 	if (f->disk->dead || (f->log && dies(f->disk, CRASH_BEFORE_SYNC)))
 		return SQLITE_IOERR_FSYNC;
-	if (f->disk->trouble == STORE_DISK_SYNC) {
-		f->disk->trouble = STORE_DISK_SOUND;
+	if (f->disk->trouble == DISK_SYNC) {
+		f->disk->trouble = DISK_SOUND;
 		return SQLITE_IOERR_FSYNC;
 	}
 	rc = f->under->pMethods->xSync(f->under, flags);
@@ -228,7 +216,7 @@ static int disk_open(sqlite3_vfs *base, sqlite3_filename name, sqlite3_file *out
 static int disk_delete(sqlite3_vfs *base, const char *name, int sync_dir)
 {
 	struct store_disk *d = disk_of(base);
-	int rc = d->trouble == STORE_DISK_FULL ? SQLITE_OK : changing(d, SQLITE_IOERR_DELETE);
+	int rc = d->trouble == DISK_FULL ? SQLITE_OK : changing(d, SQLITE_IOERR_DELETE);
 
 	return rc ? rc : d->under->xDelete(d->under, name, sync_dir);
 }
@@ -315,12 +303,12 @@ const char *store_disk_vfs(const struct store_disk *d)
 	return d->name;
 }
 
-void store_disk_trouble(struct store_disk *d, enum store_trouble t)
+void store_disk_trouble(struct store_disk *d, enum disk_trouble t)
 {
 	d->trouble = t;
 }
 
-enum store_trouble store_disk_now(const struct store_disk *d)
+enum disk_trouble store_disk_now(const struct store_disk *d)
 {
 	return d->trouble;
 }

@@ -7,19 +7,7 @@
 #include <stdbool.h>
 
 #include "core/crash.h"
-
-/* X(NAME, "name"): what is wrong with it. */
-#define STORE_DISK_TROUBLES(X)                                                                                 \
-	X(SOUND, "sound")                                                                                      \
-	X(FULL, "full")           /* no write finds room */                                                    \
-	X(WRITE, "write")         /* every write fails, EIO */                                                 \
-	X(READ_ONLY, "read_only") /* every write, creation and removal fails, EROFS */                         \
-	X(SYNC, "sync")           /* the next fsync fails, once; what it was for is on disk or not */
-
-#define STORE_DISK_ENUM(name, text) STORE_DISK_##name,
-enum store_trouble { STORE_DISK_TROUBLES(STORE_DISK_ENUM) STORE_DISK_COUNT };
-#undef STORE_DISK_ENUM
-int store_trouble_by_name(const char *name); /* -1 where unknown */
+#include "core/disk.h"
 
 struct store_disk;
 
@@ -38,8 +26,8 @@ struct store_disk *store_disk_new(const char *under, const struct store_disk_wat
 void store_disk_free(struct store_disk *d);
 /* Its name for sqlite3_open_v2; lives as long as it does. */
 const char *store_disk_vfs(const struct store_disk *d);
-void store_disk_trouble(struct store_disk *d, enum store_trouble t);
+void store_disk_trouble(struct store_disk *d, enum disk_trouble t);
 /* What is wrong now: a failed fsync is over once it has failed. */
-enum store_trouble store_disk_now(const struct store_disk *d);
+enum disk_trouble store_disk_now(const struct store_disk *d);
 
 #endif

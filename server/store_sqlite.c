@@ -159,6 +159,11 @@ bool store_broken(const struct store *st)
 	return st->dead || (st->failing && st->failed_last - st->failing_since >= STORE_BROKEN_AFTER);
 }
 
+bool store_failing(const struct store *st)
+{
+	return st->dead || st->failing;
+}
+
 const char *store_error(const struct store *st)
 {
 	return st->error;

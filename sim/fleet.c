@@ -156,7 +156,7 @@ int fleet_add(struct fleet *f, const struct fleet_device_config *d, struct err *
 		return err_set(e, ERR_NOMEM, "out of memory");
 	STAILQ_INIT(&fd->sms);
 	fd->fleet = f;
-	fd->power_on_at = fd->off_for = TIME_NEVER;
+	fd->power_on_at = fd->off_for = fd->disk_until = TIME_NEVER;
 	fd->secret = d->secret;
 	fd->dev = device_new(&f->shared, &cfg);
 	fd->storage = d->storage;
@@ -180,21 +180,6 @@ nomem:
 }
 
 /* ---- steps and effects ---- */
-
-void fleet_fault(struct fleet_device *fd, const struct fault *fault)
-{
-	json_int_t off_ns;
-
-	if (fault_is(fault, "power_cut")) {
-		fd->cut = true;
-	} else if (fault_is(fault, "power_cycle")) {
-		off_ns = json_integer_value(json_object_get(fault_args(fault), "off_ns"));
-		fd->cut = true;
-		fd->off_for = off_ns > 0 ? (time_ns)off_ns : 0;
-	} else if (fault_is(fault, "drop_connection")) {
-		fd->drop = true;
-	}
-}
 
 static const struct fault *emit_effect(struct fleet *f, struct fleet_device *fd, const struct device_effect *e)
 {
@@ -232,6 +217,7 @@ static void store(struct fleet *f, struct fleet_device *fd, const struct device_
 		fd->quiet = false;
 	if (fd->quiet)
 		return;
+	fleet_heal_disk(fd);
 	rv = device_store(fd->dev, &f->fx, e, fd->storage);
 	if (!rv)
 		return;
@@ -311,8 +297,11 @@ static void drop_connection(struct fleet *f, struct fleet_device *fd)
 
 void fleet_step(struct fleet *f, struct fleet_device *fd, const struct device_event *ev)
 {
+	struct instant at = f->at;
+
+	at.unix_ms += fd->clock_ms;
 	fd->quiet = false;
-	device_step(fd->dev, ev, &f->at, &f->fx);
+	device_step(fd->dev, ev, &at, &f->fx);
 	for (unsigned i = 0; i < f->fx.n; i++) {
 		perform(f, fd, &f->fx.e[i]);
 		if (fd->cut && ev->kind != DEVICE_POWER_OFF) {

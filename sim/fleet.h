@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "core/disk.h"
 #include "core/err.h"
 #include "core/journal.h"
 #include "core/pki.h"
@@ -60,6 +61,11 @@ void fleet_power_on(struct fleet *f, const struct instant *at, unsigned index);
 /* Power cut: not a byte leaves, unsynced storage is lost or kept as the storage says. */
 void fleet_power_off(struct fleet *f, const struct instant *at, unsigned index);
 void fleet_drop_connection(struct fleet *f, const struct instant *at, unsigned index);
+/* Its own disk fails so for `length` (TIME_NEVER: until it is told otherwise). A device whose
+ * storage is borrowed has nothing that could fail on purpose: ERR_UNSUPPORTED. */
+int fleet_disk(struct fleet *f, const struct instant *at, unsigned index, enum disk_trouble t, time_ns length);
+/* Its wall clock steps by so much; the power's going does not bring it back. */
+void fleet_clock_step(struct fleet *f, unsigned index, int64_t by_ms);
 
 /* An SMS for the device `uuid`; kept for a device that is OFF and handed over at power
  * on (the last 8). Unknown uuid: ERR_NOTFOUND. */

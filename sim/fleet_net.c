@@ -130,6 +130,8 @@ static struct quic_conn *connect_now(struct fleet *f, struct fleet_device *fd)
 	if (f->port_each) /* sin_port and sin6_port stand at one place */
 		local.u.in.sin_port = htons((uint16_t)(ntohs(local.u.in.sin_port) + fd->index));
 	fd->conn = quic_connect(f->quic, &f->at, &local, &f->server, f->server_name, fd->secret, fd, &e);
+	if (fd->conn)
+		quic_conn_set_clock(fd->conn, fd->clock_ms);
 	if (!fd->conn) {
 		note_fault(fd, EMIT(fd, J_HANDSHAKE_FAILED, JS(WHY, err_text(e.code)), JI(ERROR, 0)));
 		return NULL;

@@ -41,6 +41,8 @@ struct fleet_device {
 	uint64_t sent, received;   /* datagrams since the last net.count */
 	struct storage *storage;   /* borrowed, or own's */
 	struct storage_mem *own;
+	time_ns disk_until; /* own's trouble ends then; TIME_NEVER: no end */
+	int64_t clock_ms;   /* its wall clock stands that much aside */
 	STAILQ_HEAD(, waiting_sms) sms;
 	unsigned sms_n;
 	UT_hash_handle hh;
@@ -84,8 +86,12 @@ struct fleet {
 /* One step and its effects, faults and all. */
 void fleet_step(struct fleet *f, struct fleet_device *fd, const struct device_event *ev);
 void fleet_power_cut(struct fleet *f, struct fleet_device *fd);
-/* Writes an event of this device; a fault that fires is noted in `cut` and `drop`. */
+
+/* ---- fleet_lab.c ---- */
+/* Writes an event of this device; a fault that fires is noted in `cut` and `drop`, or acts. */
 void fleet_fault(struct fleet_device *fd, const struct fault *fault);
+/* A trouble of its disk whose time is over is gone before anything is written. */
+void fleet_heal_disk(struct fleet_device *fd);
 
 /* ---- fleet_net.c ---- */
 int fleet_net_open(struct fleet *f, struct err *e);

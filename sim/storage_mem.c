@@ -42,6 +42,7 @@ struct storage_mem {
 	struct folder now, durable;
 	bool folder_dirty;
 	uint64_t limit, used;
+	enum disk_trouble trouble;
 	uint64_t fail_in; /* operations until they fail + 1; 0: never */
 };
 
@@ -274,6 +275,23 @@ static bool fails(struct storage_mem *m)
 	return m->fail_in == 1;
 }
 
+/* Is there anything against changing it? Writing (`grows`), or renaming and removing. */
+static int refused(struct storage_mem *m, bool grows)
+{
+	if (fails(m) || m->trouble == DISK_READ_ONLY || (m->trouble == DISK_WRITE && grows))
+		return ERR_IO;
+	return m->trouble == DISK_FULL && grows ? ERR_LIMIT : 0;
+}
+
+static int sync_fails(struct storage_mem *m)
+{
+	if (m->trouble == DISK_SYNC) {
+		m->trouble = DISK_SOUND;
+		return ERR_IO;
+	}
+	return fails(m) ? ERR_IO : 0;
+}
+
 static int64_t mem_pread(struct storage *st, const char *name, uint64_t offset, void *out, size_t len)
 {
 	struct name *n = find(&self(st)->now, name);
@@ -294,8 +312,9 @@ static int mem_pwrite(struct storage *st, const char *name, uint64_t offset, con
 	struct name *n = find(&m->now, name);
 	int rv;
 
-	if (fails(m))
-		return ERR_IO;
+	rv = refused(m, true);
+	if (rv)
+		return rv;
 	if (!n)
 		return ERR_NOTFOUND;
 	if (!len)
@@ -316,8 +335,9 @@ static int mem_truncate(struct storage *st, const char *name, uint64_t size)
 	struct inode *i;
 	int rv;
 
-	if (fails(m))
-		return ERR_IO;
+	rv = refused(m, false);
+	if (rv)
+		return rv;
 	if (n)
 		return inode_resize(m, n->inode, size);
 	i = calloc(1, sizeof(*i));
@@ -344,7 +364,7 @@ static int mem_sync(struct storage *st, const char *name)
 	struct storage_mem *m = self(st);
 	struct name *n = find(&m->now, name);
 
-	if (fails(m))
+	if (sync_fails(m))
 		return ERR_IO;
 	if (!n)
 		return ERR_NOTFOUND;
@@ -358,7 +378,7 @@ static int mem_rename(struct storage *st, const char *from, const char *to)
 	struct name *n = find(&m->now, from), *old;
 	char *text;
 
-	if (fails(m))
+	if (refused(m, false))
 		return ERR_IO;
 	if (!n)
 		return ERR_NOTFOUND;
@@ -385,7 +405,7 @@ static int mem_remove(struct storage *st, const char *name)
 	struct storage_mem *m = self(st);
 	struct name *n = find(&m->now, name);
 
-	if (fails(m))
+	if (refused(m, false))
 		return ERR_IO;
 	if (!n)
 		return ERR_NOTFOUND;
@@ -399,7 +419,7 @@ static int mem_sync_dir(struct storage *st)
 	struct storage_mem *m = self(st);
 	int rv;
 
-	if (fails(m))
+	if (sync_fails(m))
 		return ERR_IO;
 	if (!m->folder_dirty)
 		return 0;
@@ -469,6 +489,11 @@ void storage_mem_power_fails(struct storage_mem *m, uint64_t seed, const char *o
 	snprintf(purpose, sizeof(purpose), "storage at %" PRIu64, at);
 	rng_init(&rng, seed, owner, purpose);
 	storage_mem_power_cut(m, (enum storage_cut)rng_below(&rng, STORAGE_TEAR + 1), &rng);
+}
+
+void storage_mem_trouble(struct storage_mem *m, enum disk_trouble t)
+{
+	m->trouble = t;
 }
 
 void storage_mem_set_limit(struct storage_mem *m, uint64_t limit)

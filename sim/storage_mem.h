@@ -4,6 +4,7 @@
 #ifndef SIM_STORAGE_MEM_H
 #define SIM_STORAGE_MEM_H
 
+#include "core/disk.h"
 #include "core/rng.h"
 #include "core/world.h"
 
@@ -30,6 +31,8 @@ void storage_mem_power_fails(struct storage_mem *m, uint64_t seed, const char *o
 /* The disk fills up or empties. */
 void storage_mem_set_limit(struct storage_mem *m, uint64_t limit);
 uint64_t storage_mem_used(const struct storage_mem *m);
+/* What is wrong with it from now on; DISK_SYNC is over once a sync has failed. */
+void storage_mem_trouble(struct storage_mem *m, enum disk_trouble t);
 /* Every call fails with ERR_IO from the n-th operation on (counted from now, 1 the
  * next), but reads; 0: none does. */
 void storage_mem_fail_from(struct storage_mem *m, uint64_t nth);

@@ -1,28 +1,37 @@
 /* What a server took with it when it died between a commit and its journal's line of it
  * (contracts.md, Effects and crash points). Of each device that waited for an answer then,
  * the one request may have been decided, and nobody was told: what the next server says of
- * that registration is held against both. Nothing else is forgiven. */
+ * that registration is held against both. So it is with what was refused because an fsync
+ * had failed, where the plan made it fail. Nothing else is forgiven. */
 #include "hil/judge/oracle_priv.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static bool told(const struct dev *d)
+#define LAST_REFUSALS NS_PER_S /* a server whose fsync failed ends within that */
+
+/* May the device's last request have been decided otherwise than was told, or untold? A
+ * commit whose fsync failed is refused, and may stand all the same. */
+static bool open_question(const struct oracle *o, const struct dev *d, time_ns now)
 {
+	const struct slot *s = NULL;
+
 	for (unsigned i = 0; i < ORACLE_SLOTS; i++)
 		if (strcmp(d->slots[i].req, d->req) == 0)
-			return d->slots[i].has_decision || d->slots[i].has_reply;
-	return false;
+			s = &d->slots[i];
+	if (o->sync_faults && s && s->storage_said && now - s->t < LAST_REFUSALS)
+		return true;
+	return d->in_flight && !(s && (s->has_decision || s->has_reply));
 }
 
-void death_event(struct oracle *o)
+void death_event(struct oracle *o, time_ns now)
 {
 	struct dev *d, *next;
 
 	HASH_ITER(hh, o->devs, d, next) {
 		struct untold *u;
 
-		if (!d->in_flight || !d->req[0] || !d->req_reg[0] || told(d))
+		if (!d->req[0] || !d->req_reg[0] || !open_question(o, d, now))
 			continue;
 		u = strcmp(d->req_resource, "login") == 0	       ? &d->untold_login
 		    : strcmp(d->req_resource, "registerDevice") == 0 ? &d->untold_register

@@ -85,6 +85,9 @@ static void check_power_on(struct oracle *o, struct dev *d, enum row_name row, t
 		d->power_on = t;
 		return;
 	}
+	/* what a failing disk never took, or still holds, is no fault of the device */
+	if (d->unsaved && o->disk_faults)
+		return;
 	if (row == ROW_OFF_ON && credentials)
 		oracle_find(o, INV_CONTINUITY, d, t, BLAME_DEVICE, "%s lost its credentials over a power cycle",
 			    state_brief(d->awake));
@@ -205,8 +208,14 @@ void life_event(struct oracle *o, struct dev *d, const struct journal_event *ev)
 		on_reply(o, d, ev);
 		break;
 	case J_TOKENS_WRITTEN:
+		d->stored = true;
+		break;
 	case J_TOKENS_RENAMED:
 		d->stored = true;
+		d->unsaved = false;
+		break;
+	case J_DEVICE_IGNORED:
+		d->unsaved = d->unsaved || strcmp(journal_text(ev, JF_WHY), "store_failed") == 0;
 		break;
 	case J_NET_COUNT:
 		on_count(o, d, ev);

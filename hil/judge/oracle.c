@@ -253,7 +253,7 @@ static void on_server_state(struct oracle *o, const struct journal_event *ev)
 		return;
 	if (strcmp(state, "down") == 0) {
 		o->server_up = false;
-		death_event(o);
+		death_event(o, ev->t);
 		snprintf(o->down_why, sizeof(o->down_why), "%s", journal_text(ev, JF_WHY));
 		return;
 	}

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DAY_S 86400u
+#define DAY_S	       86400u
+#define STORE_GIVES_UP (10 * NS_PER_S) /* of nothing but failed commits */
 
 char *duration_text(time_ns ns, char *out, size_t size)
 {
@@ -58,11 +59,53 @@ static bool takes_server_down(const char *what)
 	       strncmp(what, "server_", 7) == 0;
 }
 
+/* Does a fault or step on a machine befall the server? `whole`: the fault, which has the
+ * event and the `who`. */
+static bool is_servers(json_t *whole)
+{
+	static const char *const of_devices[] = {"device.", "tokens.", "handshake.", "conn.", "net."};
+	const char *on = text_of(whole, "on");
+
+	for (size_t i = 0; i < sizeof(of_devices) / sizeof(of_devices[0]); i++)
+		if (strncmp(on, of_devices[i], strlen(of_devices[i])) == 0)
+			return strcmp(on, "conn.path") == 0;
+	return on[0] || json_object_get(json_object_get(whole, "who"), "server");
+}
+
+/* A disk that fails too long, or does not sync, ends the server (protocol.md §4). */
+static bool ends_by_disk(json_t *args)
+{
+	json_t *length = json_object_get(args, "length_ns");
+
+	return !length || json_integer_value(length) >= (json_int_t)(STORE_GIVES_UP - NS_PER_S);
+}
+
+/* `args` holds what the action says; of a step that is the step itself. */
+static void note_disk(struct oracle *o, json_t *whole, json_t *args)
+{
+	const char *what = text_of(args, "what");
+
+	if (!is_servers(whole)) {
+		o->disk_faults = true;
+	} else if (ends_by_disk(args)) {
+		o->expected_down = true;
+		o->down_for_good = true;
+		o->sync_faults = o->sync_faults || strcmp(what, "sync") == 0;
+	}
+}
+
+static int64_t server_clock(json_t *whole, const char *what, json_t *args)
+{
+	return strcmp(what, "clock_step") == 0 && is_servers(whole) ? json_integer_value(json_object_get(args, "by_ms")) : 0;
+}
+
 static void note_server(struct oracle *o, json_t *action)
 {
 	const char *what = text_of(action, "do");
 
 	o->clock_moves = o->clock_moves || strncmp(what, "clock", 5) == 0;
+	if (strcmp(what, "start") == 0)
+		o->down_for_good = false;
 	if (!takes_server_down(what))
 		return;
 	o->expected_down = true;
@@ -70,6 +113,17 @@ static void note_server(struct oracle *o, json_t *action)
 		o->down_for_good = false;
 	else
 		o->down_for_good = true;
+}
+
+static void read_then(struct oracle *o, json_t *fault)
+{
+	json_t *then = json_object_get(fault, "then"), *args = json_object_get(then, "args");
+	const char *what = text_of(then, "do");
+
+	if (strncmp(what, "disk_", 5) == 0)
+		note_disk(o, fault, args);
+	o->clock_loose = o->clock_loose || server_clock(fault, what, args);
+	note_server(o, then);
 }
 
 static int read_fault(struct oracle *o, json_t *j, struct plan_fault *f, struct err *e)
@@ -80,8 +134,11 @@ static int read_fault(struct oracle *o, json_t *j, struct plan_fault *f, struct 
 	/* `times` of an event is a most; of a clock it is a promise */
 	f->optional = json_object_get(j, "chance") || json_object_get(j, "while") ||
 		      (json_object_get(j, "times") && (json_object_get(j, "on") || strcmp(f->what, "crash") == 0));
+	f->clock_ms = server_clock(j, f->what, json_object_get(j, "args"));
+	if (strncmp(f->what, "disk_", 5) == 0)
+		note_disk(o, j, json_object_get(j, "args"));
 	note_server(o, j);
-	note_server(o, json_object_get(j, "then"));
+	read_then(o, j);
 	return who_from_plan(json_object_get(j, "who"), &f->who, e);
 }
 
@@ -105,6 +162,9 @@ static int read_step(struct oracle *o, json_t *j, struct plan_step *s, struct er
 	s->text = text_printf("%s%s%s%s%s%s%s", text_of(j, "do"), who[0] ? " " : "", who, state[0] ? " " : "",
 			      s->state >= 0 ? state_full((enum state_name)s->state) : "", within ? " within " : "",
 			      within ? span : "");
+	s->clock_ms = server_clock(j, text_of(j, "do"), j);
+	if (strncmp(text_of(j, "do"), "disk_", 5) == 0)
+		note_disk(o, j, j);
 	note_server(o, j);
 	if (!s->text || place_parse(json_object_get(j, "source"), &s->at))
 		return err_set(e, ERR_NOMEM, "out of memory");
@@ -254,6 +314,7 @@ void oracle_plan_step(struct oracle *o, const struct journal_event *ev)
 		return;
 	s = &o->steps[at];
 	s->done = true;
+	o->server_clock_ms += s->clock_ms;
 	if (strcmp(journal_text(ev, JF_WHY), "timeout") != 0)
 		return;
 	o->step_failed = true;
@@ -306,6 +367,8 @@ void oracle_plan_fault(struct oracle *o, const struct journal_event *ev)
 		if (!is_name(name, o->faults[i].name))
 			continue;
 		o->faults[i].fired += ev->kind == J_FAULT_FIRED;
+		if (ev->kind == J_FAULT_FIRED)
+			o->server_clock_ms += o->faults[i].clock_ms;
 	}
 }
 

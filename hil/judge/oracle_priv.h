@@ -71,6 +71,7 @@ struct slot {
 	bool commands; /* a command rides on its reply */
 	bool unanswered; /* a fault kept its reply back */
 	json_t *script;  /* the plan's: what a fault made of its reply; NULL: nothing */
+	bool storage_said; /* decided 503: the commit failed */
 	char fam[ORACLE_FAM]; /* of the token presented */
 	char use[8], jti[9];
 	/* as of the decision; right_code: its login's code had to let it in */
@@ -160,6 +161,7 @@ struct dev {
 	time_ns power_on;    /* the first */
 	time_ns first[STATE_COUNT]; /* when a state was first entered; TIME_NEVER */
 	bool stored;         /* tokens were written since the last wipe */
+	bool unsaved;        /* its disk failed since the last time that it stored anything */
 	struct step_of_trail trail[ORACLE_TRAIL];
 	uint64_t trail_n;    /* ever; the last ones are kept, OFF and repeats left out */
 	uint64_t *paths;     /* a position mask each path expectation */
@@ -209,7 +211,7 @@ struct dev {
 	unsigned fams_n;
 	time_ns fam_t; /* TIME_NEVER: nothing to look at */
 
-	time_ns budget[ORACLE_BUDGET]; /* ring */
+	int64_t budget[ORACLE_BUDGET]; /* ring; by the server's wall clock */
 	uint64_t budget_n;
 
 	enum blame blame; /* of the first finding */
@@ -227,6 +229,7 @@ struct plan_fault {
 	struct place at;
 	struct who who;
 	bool optional; /* need not fire */
+	int64_t clock_ms; /* how far it moves the server's wall clock */
 	uint64_t fired;
 };
 
@@ -235,6 +238,7 @@ struct plan_step {
 	struct place at;
 	struct who who;
 	int state; /* of a wait; -1 */
+	int64_t clock_ms;
 	bool done;
 };
 
@@ -266,6 +270,10 @@ struct oracle {
 	bool server_seen, server_up, restarted, sms_fault, submitted_seen, delivered_seen, presented_seen, counts_seen;
 	bool expected_down; /* the plan stops or kills the server somewhere */
 	bool down_for_good; /* … and it may stay so */
+	bool disk_faults; /* the plan makes disks of devices fail */
+	bool sync_faults; /* … and an fsync of the server: what it refused may be on disk */
+	bool clock_loose; /* the server's wall clock is moved at times that nobody tells */
+	int64_t server_clock_ms; /* … and this far by now */
 	bool step_failed;
 	char unfinished[128];
 	bool nameless_decision;
@@ -322,7 +330,7 @@ struct family *tokens_family(struct dev *d, const char *fam);
 void tokens_adopt(struct oracle *o, struct dev *d, const char *fam);
 /* death.c */
 /* The server is gone, and said so. */
-void death_event(struct oracle *o);
+void death_event(struct oracle *o, time_ns now);
 /* A login's 200 that no code.used explains: may the server have granted it as it died? */
 bool death_granted(struct oracle *o, struct dev *d, const struct journal_event *ev);
 /* A family that was never issued is revoked. */

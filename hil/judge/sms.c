@@ -107,17 +107,23 @@ static void on_issued(struct oracle *o, struct dev *d, const struct journal_even
 	}
 }
 
+/* The server counts by its wall clock, which the plan may have moved. */
+static int64_t wall(const struct oracle *o, time_ns t)
+{
+	return (int64_t)t + o->server_clock_ms * (int64_t)NS_PER_MS;
+}
+
 /* Only a limit that the ring can remember is checked; that of the standard is 6. */
 static void check_window(struct oracle *o, struct dev *d, time_ns t, int64_t limit, time_ns window, const char *what)
 {
-	time_ns before;
+	int64_t before, now = wall(o, t);
 
-	if (window == TIME_NEVER || limit == SETTING_OFF || limit <= 0 || limit >= ORACLE_BUDGET ||
+	if (o->clock_loose || window == TIME_NEVER || limit == SETTING_OFF || limit <= 0 || limit >= ORACLE_BUDGET ||
 	    d->budget_n <= (uint64_t)limit)
 		return;
 	before = d->budget[(d->budget_n - 1 - (uint64_t)limit) % ORACLE_BUDGET];
 	/* the server counts in wall-clock milliseconds, which NTP may slew by 500 ppm */
-	if (t >= before && time_add(t - before, BUDGET_SLACK + window / 1000) < window)
+	if (now >= before && time_add((time_ns)(now - before), BUDGET_SLACK + window / 1000) < window)
 		oracle_find(o, INV_BUDGET, d, t, BLAME_SERVER, "more than %lld SMS in %s", (long long)limit, what);
 }
 
@@ -126,7 +132,7 @@ static void spend(struct oracle *o, struct dev *d, time_ns t)
 {
 	int64_t fleet = o->settings.v[SETTING_FLEET_SMS_PER_DAY];
 
-	d->budget[d->budget_n++ % ORACLE_BUDGET] = t;
+	d->budget[d->budget_n++ % ORACLE_BUDGET] = wall(o, t);
 	check_window(o, d, t, 1, setting_ns(&o->settings, SETTING_SMS_INTERVAL), "sms_interval");
 	check_window(o, d, t, o->settings.v[SETTING_SMS_PER_10MIN], TEN_MINUTES, "10 minutes");
 	check_window(o, d, t, o->settings.v[SETTING_SMS_PER_DAY], ONE_DAY, "24 hours");

@@ -194,6 +194,7 @@ static void on_decision(struct oracle *o, struct dev *d, const struct journal_ev
 	s->decision = code;
 	s->has_decision = true;
 	s->disabled = d->disabled || d->quarantined;
+	s->storage_said = code == 503 && strcmp(journal_text(ev, JF_WHY), "storage") == 0;
 	s->expired_said = strcasestr(journal_text(ev, JF_WHY), "expire") != NULL;
 	if (s->presented)
 		note_token(o, d, s, ev->t);

@@ -257,6 +257,27 @@ static json_t *read_duration(struct reader *r, const struct yaml_node *n, const 
 	return json_integer((json_int_t)ns);
 }
 
+/* A sign, so that nobody wonders which way a clock goes. */
+static json_t *read_shift(struct reader *r, const struct yaml_node *n, const struct vocab_key *k)
+{
+	bool back = n->text[0] == '-';
+	time_ns ns;
+
+	if (n->text[0] != '+' && !back && !duration_parse(n->text, &ns)) {
+		diag_error(r->ds, r->src, n->at, NULL, "'%s' wants a sign: +%.20s or -%.20s", k->key, n->text, n->text);
+		return NULL;
+	}
+	if ((n->text[0] != '+' && !back) || duration_parse(n->text + 1, &ns) || ns > INT64_MAX) {
+		read_wrong(r, n, k);
+		return NULL;
+	}
+	if (ns < NS_PER_MS) {
+		diag_error(r->ds, r->src, n->at, NULL, "'%s' is at least a millisecond", k->key);
+		return NULL;
+	}
+	return json_integer((back ? -1 : 1) * (json_int_t)(ns / NS_PER_MS));
+}
+
 static json_t *read_ratio(struct reader *r, const struct yaml_node *n, const struct vocab_key *k)
 {
 	double v;
@@ -460,6 +481,8 @@ static json_t *read_scalar(struct reader *r, const struct yaml_node *n, const st
 		return read_range(r, n, k);
 	case VOCAB_DURATION:
 		return read_duration(r, n, k);
+	case VOCAB_SHIFT:
+		return read_shift(r, n, k);
 	case VOCAB_RATIO:
 		return read_ratio(r, n, k);
 	case VOCAB_RATE:

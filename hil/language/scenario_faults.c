@@ -7,6 +7,7 @@
 #include "core/time.h"
 #include "hil/language/who.h"
 
+#define EITHER (VOCAB_SERVER | VOCAB_DEVICE)
 #define DOWN_NS NS_PER_S /* off, after: where a file does not say */
 
 /* ---- actions and their arguments ---- */
@@ -277,9 +278,9 @@ static void check_event(struct reader *r, const struct yaml_node *n, const struc
 		diag_error(r->ds, r->src, n->at, NULL, "'%s' acts on server.reply, not on %s", a->name, event);
 	else if (a->actor == VOCAB_NETWORK && actor != VOCAB_DEVICE)
 		diag_error(r->ds, r->src, n->at, NULL, "'%s' follows an event of a device, not %s", a->name, event);
-	else if (actor != a->actor && a->actor != VOCAB_NETWORK)
+	else if (!(actor & a->actor) && a->actor != VOCAB_NETWORK)
 		diag_error(r->ds, r->src, n->at, NULL, "'%s' is done by the %s, which does not write %s", a->name,
-			   a->actor == VOCAB_SERVER ? "server" : "device", event);
+			   a->actor == EITHER ? "server or a device" : a->actor == VOCAB_SERVER ? "server" : "device", event);
 }
 
 void scenario_command_check(struct reader *r, const struct yaml_node *n, json_t *command)
@@ -297,10 +298,19 @@ void scenario_command_check(struct reader *r, const struct yaml_node *n, json_t 
 			   config ? "CONFIG needs 'publish_interval'" : "'publish_interval' goes with CONFIG, not with %s", name);
 }
 
+void scenario_disk_check(struct reader *r, const struct yaml_node *n, json_t *args)
+{
+	const char *what = json_string_value(json_object_get(args, "what"));
+
+	if (what && strcmp(what, "sync") == 0 && json_object_get(args, "length_ns"))
+		diag_error(r->ds, r->src, n->at, NULL, "one fsync fails, and then it is over: leave out 'for'");
+}
+
 static void check_args(struct reader *r, const struct yaml_node *map, const struct yaml_node *n,
 		       const struct vocab_action *a, json_t *args)
 {
 	scenario_command_check(r, n, json_object_get(args, "command"));
+	scenario_disk_check(r, n, args);
 	if (strcmp(a->name, "drop") == 0 && !json_object_get(args, "up") && !json_object_get(args, "down"))
 		diag_error(r->ds, r->src, n->at, "as in {at: 5s, do: drop, up: 1}", "'drop' wants 'up', 'down' or both");
 	if (strcmp(a->name, "reply") == 0)
@@ -324,8 +334,28 @@ static void check_who(struct reader *r, const struct yaml_node *n, const struct 
 {
 	if (n && who && (a->when & VOCAB_POINT) && json_object_get(who, "modem"))
 		diag_error(r->ds, r->src, n->at, NULL, "'%s' befalls the server, not '%s'", a->name, n->text);
-	if (n && who && (a->actor & (VOCAB_DEVICE | VOCAB_OPERATOR | VOCAB_NETWORK)) && !who_is_devices(who))
+	if (n && who && a->actor == EITHER && json_object_get(who, "modem"))
+		diag_error(r->ds, r->src, n->at, NULL, "'%s' befalls the server or devices, not '%s'", a->name, n->text);
+	if (n && who && a->actor != EITHER && (a->actor & (VOCAB_DEVICE | VOCAB_OPERATOR | VOCAB_NETWORK)) &&
+	    !who_is_devices(who))
 		diag_error(r->ds, r->src, n->at, NULL, "'%s' befalls devices, not '%s'", a->name, n->text);
+}
+
+/* What may befall both: an event's writer, else somebody must be named. `what`: the action's
+ * place; `on`: the event, NULL: none. */
+static void check_either(struct reader *r, const struct yaml_node *what, const struct vocab_action *a, json_t *who,
+			 const char *on)
+{
+	int kind = on ? journal_kind_by_name(on) : -1;
+
+	if (a->actor != EITHER)
+		return;
+	if (!on && !who)
+		diag_error(r->ds, r->src, what->at, "as in who: server", "'%s' wants 'who': the server, or which devices",
+			   a->name);
+	else if (kind >= 0 && who && json_object_get(who, "server") &&
+		 vocab_event_actor((enum journal_kind)kind) == VOCAB_DEVICE)
+		diag_error(r->ds, r->src, what->at, NULL, "'%s' befalls whoever writes %s, which is no server", a->name, on);
 }
 
 static json_t *read_then(struct reader *r, const struct yaml_node *n, const struct yaml_node *who_node, json_t *who)
@@ -346,6 +376,7 @@ static json_t *read_then(struct reader *r, const struct yaml_node *n, const stru
 	if (!(a->when & VOCAB_TIMED))
 		diag_error(r->ds, r->src, what->at, NULL, "'%s' needs an event of its own ('on')", a->name);
 	check_who(r, who_node ? who_node : what, a, who);
+	check_either(r, what, a, who, NULL);
 	check_args(r, n, what, a, args);
 	default_args(r, a, args);
 	read_put(r, out, "do", json_string(a->name));
@@ -393,6 +424,7 @@ static json_t *read_fault(struct reader *r, const struct yaml_node *n, size_t in
 		diag_error(r->ds, r->src, what->at, NULL, "'%s' needs an event ('on')", a->name);
 	check_while(r, n, f);
 	check_who(r, yaml_get(n, "who"), a, json_object_get(f, "who"));
+	check_either(r, what, a, json_object_get(f, "who"), on);
 	if ((a->when & VOCAB_POINT) && !on && yaml_get(n, "who") && json_object_get(f, "who") &&
 	    who_is_devices(json_object_get(f, "who")))
 		diag_error(r->ds, r->src, yaml_get(n, "who")->at, "as in {on: server.decision, who: A, do: crash, …}",

@@ -11,6 +11,8 @@
 json_t *scenario_groups(struct reader *r, const struct yaml_node *n, const char *connection);
 /* Finishes a `network` that was read from `n`: profiles written out, what belongs together. */
 void scenario_network(struct reader *r, const struct yaml_node *n, json_t *network);
+/* `args` of a disk's trouble, or a step that is one; errors stand at `n`. */
+void scenario_disk_check(struct reader *r, const struct yaml_node *n, json_t *args);
 /* A command has the arguments of its name, no others; NULL: there is none. */
 void scenario_command_check(struct reader *r, const struct yaml_node *n, json_t *command);
 json_t *scenario_faults(struct reader *r, const struct yaml_node *n);

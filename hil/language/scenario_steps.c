@@ -52,6 +52,12 @@ static void server_step(struct reader *r, const struct yaml_item *verb, const st
 	json_decref(word);
 }
 
+/* Steps that may befall the server as well as devices. */
+static bool takes_server(const char *verb)
+{
+	return vocab_has("disk_full disk_error clock_step", verb);
+}
+
 static json_t *read_step(struct reader *r, const struct yaml_node *n, json_int_t timeout_ns)
 {
 	json_t *step = json_object();
@@ -70,9 +76,10 @@ static json_t *read_step(struct reader *r, const struct yaml_node *n, json_int_t
 	read_map(r, n, place, step);
 	read_put(r, step, "source", read_place(r, n));
 	who = yaml_get(n, "who");
-	if (!who_is_devices(json_object_get(step, "who")))
-		diag_error(r->ds, r->src, who ? who->at : verb->value->at, NULL, "'%s' is about devices, not '%s'",
-			   verb->key->text, who ? who->text : verb->value->text);
+	if (takes_server(verb->key->text) ? json_object_get(json_object_get(step, "who"), "modem") != NULL
+					   : !who_is_devices(json_object_get(step, "who")))
+		diag_error(r->ds, r->src, who ? who->at : verb->value->at, NULL, "'%s' is about %s, not '%s'",
+			   verb->key->text, takes_server(verb->key->text) ? "the server or devices" : "devices", who ? who->text : verb->value->text);
 	if (strcmp(verb->key->text, "server") == 0) {
 		server_step(r, verb, n, step);
 		return step;
@@ -80,6 +87,7 @@ static json_t *read_step(struct reader *r, const struct yaml_node *n, json_int_t
 	if (strcmp(verb->key->text, "operator") == 0)
 		return step; /* its word is what it does */
 	read_put(r, step, "do", json_string(verb->key->text));
+	scenario_disk_check(r, verb->value, step);
 	scenario_command_check(r, verb->value, json_object_get(step, "command"));
 	if (strcmp(verb->key->text, "wait") == 0 && !json_object_get(step, "within_ns"))
 		read_put(r, step, "within_ns", json_integer(timeout_ns));

@@ -289,7 +289,7 @@ static const char *needs_our_server(json_t *plan)
 
 		if (acts_on_link(one))
 			return NETWORK_WHY;
-		if (strncmp(what, "server_", 7) == 0 || is_operators(what))
+		if (json_object_get(json_object_get(one, "who"), "server") || strncmp(what, "server_", 7) == 0 || is_operators(what))
 			return "its steps act on our server";
 	}
 	json_array_foreach(json_object_get(plan, "faults"), i, one) {
@@ -305,6 +305,8 @@ static const char *needs_our_server(json_t *plan)
 		for (size_t k = 0; k < sizeof(ours) / sizeof(ours[0]); k++)
 			if (strcmp(what, ours[k]) == 0 || (then && strcmp(then, ours[k]) == 0))
 				return "its faults act on our server";
+		if (json_object_get(json_object_get(one, "who"), "server"))
+			return "its faults act on our server";
 		if (on && strncmp(on, "server.", 7) == 0)
 			return "its faults are armed in our server";
 	}

@@ -18,6 +18,7 @@ static const char *const type_texts[VOCAB_TYPES] = {
 	[VOCAB_COUNT] = "a whole number",
 	[VOCAB_RANGE] = "a count, as 3, \">= 1\" or \"1..3\"",
 	[VOCAB_DURATION] = "a duration with its unit, as 30s or 500ms",
+	[VOCAB_SHIFT] = "a way forward or back with its unit, as +1h or -90s",
 	[VOCAB_RATIO] = "a share with its unit, as 2%",
 	[VOCAB_RATE] = "a rate with its unit, as 100/s",
 	[VOCAB_BITS] = "a bit rate with its unit, as 10Mbit/s",
@@ -215,6 +216,7 @@ static void print_actions(FILE *out)
 	} actors[] = {
 		{VOCAB_CARRIER, "SMS, on sms.submitted, sms.delivered, …"},
 		{VOCAB_SERVER, "server"},
+		{VOCAB_SERVER | VOCAB_DEVICE, "server or device: who writes the event, or as `who` says"},
 		{VOCAB_DEVICE, "device"},
 		{VOCAB_NETWORK, "network: the link of each of `who`"},
 		{VOCAB_OPERATOR, "operator"},

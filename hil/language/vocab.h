@@ -19,6 +19,7 @@ enum vocab_type {
 	VOCAB_COUNT,    /* whole number, min…max */
 	VOCAB_RANGE,    /* 3, ">= 1", "1..3" → {"min", "max"} */
 	VOCAB_DURATION, /* with a unit → ns */
+	VOCAB_SHIFT,    /* +1h, -90s → ms, not 0 */
 	VOCAB_RATIO,    /* with '%' → 0…1 */
 	VOCAB_RATE,     /* 100/s → per second */
 	VOCAB_BITS,     /* 10Mbit/s → bits a second */
@@ -52,7 +53,8 @@ struct vocab_place {
 	const char *name, *title, *doc;
 };
 
-/* Who performs an action; a fault is armed where its event is written. */
+/* Who performs an action; a fault is armed where its event is written. Several: whoever
+ * writes the event, or `who` says. */
 enum {
 	VOCAB_CARRIER = 1 << 0, /* carrier and pool */
 	VOCAB_SERVER = 1 << 1,

@@ -200,6 +200,8 @@ static json_t *value_schema(const struct vocab_key *k)
 		return json_pack("{s:s, s:i, s:i}", "type", "integer", "minimum", (int)k->min, "maximum", 999);
 	case VOCAB_DURATION:
 		return text("^[0-9]+(\\.[0-9]+)? ?(ns|us|ms|s|m|h|d)$");
+	case VOCAB_SHIFT:
+		return text("^[+-][0-9]+(\\.[0-9]+)? ?(ms|s|m|h|d)$");
 	case VOCAB_RATIO:
 		return text("^[0-9]+(\\.[0-9]+)?%$");
 	case VOCAB_RATE:

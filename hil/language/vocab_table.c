@@ -3,6 +3,7 @@
 #include "hil/language/vocab.h"
 
 #include "core/crash.h"
+#include "core/disk.h"
 
 #define LENGTH(a)  (sizeof(a) / sizeof((a)[0]))
 #define STATES_DOC "A state by its name, NOT_PROVISIONED or NP."
@@ -33,6 +34,9 @@ const struct vocab_place vocab_places[] = {
 	{"step.blackhole", "blackhole", ""},
 	{"step.rebind_port", "rebind_port", ""},
 	{"step.rebind_address", "rebind_address", ""},
+	{"step.disk_full", "disk_full", ""},
+	{"step.disk_error", "disk_error", ""},
+	{"step.clock_step", "clock_step", ""},
 	{"step.disable", "disable", ""},
 	{"step.enable", "enable", ""},
 	{"step.command", "command", ""},
@@ -52,6 +56,9 @@ const struct vocab_place vocab_places[] = {
 	{"do.late_cmgs", "do: late_cmgs", ""},
 	{"do.reply", "do: reply", ""},
 	{"do.crash", "do: crash", ""},
+	{"do.disk_full", "do: disk_full", ""},
+	{"do.disk_error", "do: disk_error", ""},
+	{"do.clock_step", "do: clock_step", ""},
 	{"do.restart", "do: restart", ""},
 	{"do.power_cycle", "do: power_cycle", ""},
 	{"do.blackhole", "do: blackhole", ""},
@@ -106,6 +113,9 @@ const struct vocab_action vocab_actions[] = {
 	{"stop", VOCAB_SERVER, VOCAB_ON | VOCAB_TIMED, "The server ends in good order."},
 	{"start", VOCAB_SERVER, VOCAB_TIMED, "The server starts again on the same database."},
 	{"restart", VOCAB_SERVER, VOCAB_ON | VOCAB_TIMED, "Killed, and started again."},
+	{"disk_full", VOCAB_SERVER | VOCAB_DEVICE, VOCAB_ON | VOCAB_TIMED, "No write finds room on its disk. A server answers 503 and stops by itself where that lasts 10 s; a device goes on with what it has in memory."},
+	{"disk_error", VOCAB_SERVER | VOCAB_DEVICE, VOCAB_ON | VOCAB_TIMED, "Its disk fails. A server whose fsync has failed stops at once."},
+	{"clock_step", VOCAB_SERVER | VOCAB_DEVICE, VOCAB_ON | VOCAB_TIMED, "Its wall clock steps; the journal's time does not. It stays so over a restart or a power cut."},
 	{"power_cut", VOCAB_DEVICE, VOCAB_ON | VOCAB_TIMED, "Power is gone at once; nothing more leaves."},
 	{"power_on", VOCAB_DEVICE, VOCAB_TIMED, "Power is back."},
 	{"power_cycle", VOCAB_DEVICE, VOCAB_ON | VOCAB_TIMED, "Power is cut, and comes back."},
@@ -284,6 +294,12 @@ const struct vocab_key vocab_keys[] = {
 	{"step step.blackhole", "blackhole", VOCAB_WHO, NULL, ANY, OPT, "who", "Nothing passes between them and the server for a time.", "{blackhole: A, for: 2s}"},
 	{"step step.rebind_port", "rebind_port", VOCAB_WHO, NULL, ANY, OPT, "who", "The server sees their next datagrams come from other ports.", "{rebind_port: A}"},
 	{"step step.rebind_address", "rebind_address", VOCAB_WHO, NULL, ANY, OPT, "who", "… from other addresses.", "{rebind_address: A}"},
+	{"step step.disk_full", "disk_full", VOCAB_WHO, NULL, ANY, OPT, "who", "No write finds room on the disks of the server or of devices.", "{disk_full: server, for: 5s}"},
+	{"step step.disk_error", "disk_error", VOCAB_WHO, NULL, ANY, OPT, "who", "Their disks fail.", "{disk_error: A, what: sync}"},
+	{"step step.clock_step", "clock_step", VOCAB_WHO, NULL, ANY, OPT, "who", "Their wall clocks step.", "{clock_step: server, by: +1h}"},
+	{"do.disk_error step.disk_error", "what", VOCAB_WORD, DISK_ERRORS, ANY, REQ, "what", "Every write (EIO); every write, creation and removal (EROFS); the next fsync, once.", "what: read_only"},
+	{"do.disk_full do.disk_error step.disk_full step.disk_error", "for", VOCAB_DURATION, NULL, 1, 0, OPT, "length_ns", "For how long; for good where not said. A server's next process finds the disk sound.", "for: 5s"},
+	{"do.clock_step step.clock_step", "by", VOCAB_SHIFT, NULL, ANY, REQ, "by_ms", "How far.", "by: -1h"},
 	{"step step.disable", "disable", VOCAB_WHO, NULL, ANY, OPT, "who", "The operator disables them.", "{disable: A}"},
 	{"step step.enable", "enable", VOCAB_WHO, NULL, ANY, OPT, "who", "The operator enables them.", "{enable: A}"},
 	{"step", "command", VOCAB_MAP, "command", ANY, OPT, "command", "The operator queues a command.", "{command: {name: PAUSE, seconds: 5}, who: A}"},

@@ -210,6 +210,10 @@ void put_value(struct buf *out, const struct vocab_key *k, json_t *v)
 	case VOCAB_RANGE:
 		put_range(out, v);
 		break;
+	case VOCAB_SHIFT:
+		buf_puts(out, json_integer_value(v) < 0 ? "-" : "+");
+		put_duration(out, (json_integer_value(v) < 0 ? -1 : 1) * json_integer_value(v) * 1000000);
+		break;
 	case VOCAB_DURATION:
 		put_duration(out, json_integer_value(v));
 		break;

@@ -107,6 +107,17 @@ static void rig_net(void *ctx, const struct instant *at, unsigned index, const s
 	links_act(&j->links, j->journal, at->now, index, what);
 }
 
+static void rig_disk(void *ctx, const struct instant *at, unsigned index, enum disk_trouble t, time_ns length)
+{
+	fleet_disk(((struct live_job *)ctx)->fleet, at, index, t, length);
+}
+
+static void rig_clock(void *ctx, const struct instant *at, unsigned index, int64_t by_ms)
+{
+	(void)at;
+	fleet_clock_step(((struct live_job *)ctx)->fleet, index, by_ms);
+}
+
 static void rig_operate(void *ctx, const struct instant *at, json_t *request)
 {
 	struct live_job *j = ctx;
@@ -167,6 +178,8 @@ static void rig_server(void *ctx, const struct instant *at, enum plan_server_do 
 static const struct plan_rig rig_of_plan = {.power = rig_power,
 					    .drop = rig_drop,
 					    .net = rig_net,
+					    .disk = rig_disk,
+					    .clock = rig_clock,
 					    .server = rig_server,
 					    .operate = rig_operate,
 					    .busy = rig_busy,

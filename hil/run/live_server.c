@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -227,7 +228,7 @@ int live_server_start(struct live_job *j, struct err *e)
 		"--pki",	j->rig->keys, "--sms",	  sms,	  "--control",	control,  "--journal-fd", "3",
 		"--run-key-fd", "4",	      "--lab"};
 	const struct settings *s = plan_settings(j->plan);
-	char log[LIVE_PATH_MAX + 32];
+	char log[LIVE_PATH_MAX + 32], offset[32];
 	int n = 19, out[2], key = live_key_fd(j->rig->run_key), words, rv;
 
 	snprintf(self, sizeof(self), "%s", proc_sibling("quicrig"));
@@ -245,6 +246,11 @@ int live_server_start(struct live_job *j, struct err *e)
 			 setting_format((enum setting)k, s->v[k], value, sizeof(value)));
 		argv[n++] = "--set";
 		argv[n++] = sets[k];
+	}
+	if (plan_server_clock(j->plan)) {
+		snprintf(offset, sizeof(offset), "%" PRId64, plan_server_clock(j->plan));
+		argv[n++] = "--clock-offset";
+		argv[n++] = offset;
 	}
 	argv[n] = NULL;
 	if (key < 0 || pipe2(out, O_CLOEXEC)) {

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <jansson.h>
 
+#include "core/disk.h"
 #include "core/err.h"
 #include "core/journal.h"
 #include "core/registry.h"
@@ -34,6 +35,9 @@ struct plan_rig {
 	void (*power)(void *ctx, const struct instant *at, unsigned index, bool on);
 	void (*drop)(void *ctx, const struct instant *at, unsigned index);
 	void (*net)(void *ctx, const struct instant *at, unsigned index, const struct plan_net *what);
+	/* A device's disk fails so for `length` (TIME_NEVER: for good); its wall clock steps. */
+	void (*disk)(void *ctx, const struct instant *at, unsigned index, enum disk_trouble t, time_ns length);
+	void (*clock)(void *ctx, const struct instant *at, unsigned index, int64_t by_ms);
 	void (*server)(void *ctx, const struct instant *at, enum plan_server_do what);
 	/* One control line for the server (disable, enable, command, crash-at …); borrowed. */
 	void (*operate)(void *ctx, const struct instant *at, json_t *request);
@@ -118,6 +122,8 @@ int plan_arm_server_again(struct plan *p, const struct instant *at, struct err *
  * told so since the last time, the line was lost: the first one that has not fired did it. */
 void plan_server_died(struct plan *p, const struct instant *at);
 
+/* How far the plan has moved the server's wall clock: each server starts with it. */
+int64_t plan_server_clock(const struct plan *p);
 /* A fault that ends the server has fired, and plan_server_died was not called since. */
 bool plan_server_doomed(const struct plan *p);
 

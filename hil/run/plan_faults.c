@@ -339,9 +339,27 @@ static bool kills(json_t *fault)
 	return strcmp(what, "kill") == 0 || strcmp(what, "crash") == 0 || strcmp(what, "restart") == 0;
 }
 
+int64_t plan_server_clock(const struct plan *p)
+{
+	return p->server_clock_ms;
+}
+
 bool plan_server_doomed(const struct plan *p)
 {
 	return p->death_told;
+}
+
+/* What the server has done to itself already: the next one must know of its clock. */
+static void note_machine(struct plan *p, json_t *fault)
+{
+	const char *what = json_string_value(json_object_get(fault, "do"));
+
+	if (room_of_fault(fault) != (int)PLAN_SERVER)
+		return;
+	if (strcmp(what, "clock_step") == 0)
+		p->server_clock_ms += json_integer_value(json_object_get(json_object_get(fault, "args"), "by_ms"));
+	if (strncmp(what, "disk_", 5) == 0)
+		p->disk_told = true;
 }
 
 void plan_fault_fired(struct plan *p, const struct instant *at, const char *name, const char *dev)
@@ -357,6 +375,7 @@ void plan_fault_fired(struct plan *p, const struct instant *at, const char *name
 			if (!is_armed(fault))
 				return; /* a timed one: followed when it was due */
 			fired(fault);
+			note_machine(p, fault);
 			p->death_told = p->death_told || kills(fault) ||
 					strcmp(json_string_value(json_object_get(fault, "do")), "stop") == 0;
 			follow(p, at, fault, find_device(p, dev));
@@ -370,7 +389,10 @@ void plan_server_died(struct plan *p, const struct instant *at)
 	size_t i;
 	json_t *fault;
 
-	if (p->death_told) {
+	bool disk = p->disk_told;
+
+	p->disk_told = false;
+	if (p->death_told || disk) {
 		p->death_told = false;
 		return;
 	}
@@ -460,6 +482,30 @@ static void act_net(struct plan *p, unsigned index, const struct act *a, enum pl
 		p->rig.net(p->rig.ctx, a->at, index, &net);
 }
 
+/* The trouble that an action makes; DISK_SOUND: it is none of these. */
+static enum disk_trouble disk_of(const char *what, json_t *args)
+{
+	const char *kind = json_string_value(json_object_get(args, "what"));
+	int t = strcmp(what, "disk_full") == 0 ? DISK_FULL
+		: strcmp(what, "disk_error") == 0 && kind ? disk_trouble_by_name(kind)
+							  : DISK_SOUND;
+
+	return t < 0 ? DISK_SOUND : (enum disk_trouble)t;
+}
+
+/* Disk and clock of a device. */
+static bool act_machine(struct plan *p, unsigned index, const struct act *a)
+{
+	enum disk_trouble t = disk_of(a->what, a->args);
+	json_t *length = json_object_get(a->args, "length_ns");
+
+	if (t && p->rig.disk)
+		p->rig.disk(p->rig.ctx, a->at, index, t, length ? (time_ns)json_integer_value(length) : TIME_NEVER);
+	else if (strcmp(a->what, "clock_step") == 0 && p->rig.clock)
+		p->rig.clock(p->rig.ctx, a->at, index, json_integer_value(json_object_get(a->args, "by_ms")));
+	return t || strcmp(a->what, "clock_step") == 0;
+}
+
 static void act_device(struct plan *p, unsigned index, void *arg)
 {
 	const struct act *a = arg;
@@ -467,6 +513,8 @@ static void act_device(struct plan *p, unsigned index, void *arg)
 
 	if (plan_net_action(a->what, &net)) {
 		act_net(p, index, a, net);
+	} else if (act_machine(p, index, a)) {
+		return;
 	} else if (strcmp(a->what, "power_on") == 0) {
 		p->devices[index].entered = true;
 		p->rig.power(p->rig.ctx, a->at, index, true);
@@ -508,6 +556,27 @@ static bool act_server(struct plan *p, const struct instant *at, const char *wha
 	return true;
 }
 
+/* Disk and clock of the server, by a control line: the clock's whole offset, so that it does
+ * not matter whether this server or the next one reads it. */
+static void act_server_machine(struct plan *p, const struct instant *at, const char *what, json_t *args)
+{
+	enum disk_trouble t = disk_of(what, args);
+	json_t *line;
+
+	if (t) {
+		p->disk_told = true;
+		line = json_pack("{s:s, s:s, s:O*}", "do", "disk", "what",
+				 t == DISK_FULL ? "full" : json_string_value(json_object_get(args, "what")), "for_ns",
+				 json_object_get(args, "length_ns"));
+	} else {
+		p->server_clock_ms += json_integer_value(json_object_get(args, "by_ms"));
+		line = json_pack("{s:s, s:I}", "do", "clock-offset", "ms", (json_int_t)p->server_clock_ms);
+	}
+	if (line)
+		p->rig.operate(p->rig.ctx, at, line);
+	json_decref(line);
+}
+
 void plan_act(struct plan *p, const struct instant *at, const char *what, json_t *args, json_t *who,
 	      int index)
 {
@@ -515,6 +584,10 @@ void plan_act(struct plan *p, const struct instant *at, const char *what, json_t
 
 	if (act_server(p, at, what, args) || act_fleetwide(p, at, what))
 		return;
+	if (json_object_get(who, "server") && (disk_of(what, args) || strcmp(what, "clock_step") == 0)) {
+		act_server_machine(p, at, what, args);
+		return;
+	}
 	if (index >= 0)
 		act_device(p, (unsigned)index, &a);
 	else

@@ -55,6 +55,8 @@ struct plan {
 	bool wait_any;
 	unsigned wait_missing, wait_total;
 
+	int64_t server_clock_ms;
+	bool disk_told;	 /* this server's disk was made to fail: it may end of that */
 	bool death_told; /* a fault that ends the server has said so; its death is expected */
 	unsigned unsettled; /* devices not in PV, PA, IDLE, OFF */
 	time_ns last_change;

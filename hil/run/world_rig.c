@@ -188,6 +188,7 @@ static int start_server(struct vrig *r, struct err *e)
 				   .journal = r->journal,
 				   .lab = true,
 				   .crashes = r->crashes,
+				   .clock_offset_ms = plan_server_clock(r->plan),
 				   .seed = plan_seed(r->plan),
 				   .world = {send_sms, die, r}};
 	struct instant at = now_of(r, NO_ACTOR);
@@ -265,6 +266,17 @@ static void rig_net(void *ctx, const struct instant *at, unsigned index, const s
 	struct vrig *r = ctx;
 
 	links_act(&r->links, r->journal, at->now, index, what);
+}
+
+static void rig_disk(void *ctx, const struct instant *at, unsigned index, enum disk_trouble t, time_ns length)
+{
+	fleet_disk(((struct vrig *)ctx)->fleet, at, index, t, length);
+}
+
+static void rig_clock(void *ctx, const struct instant *at, unsigned index, int64_t by_ms)
+{
+	(void)at;
+	fleet_clock_step(((struct vrig *)ctx)->fleet, index, by_ms);
 }
 
 static void rig_server(void *ctx, const struct instant *at, enum plan_server_do what)
@@ -427,6 +439,8 @@ static int make_world(struct vrig *r, journal_sink *sink, void *ctx, struct err 
 	static const struct plan_rig rig = {.power = rig_power,
 					    .drop = rig_drop,
 					    .net = rig_net,
+					    .disk = rig_disk,
+					    .clock = rig_clock,
 					    .server = rig_server,
 					    .operate = rig_operate,
 					    .arm = rig_arm};

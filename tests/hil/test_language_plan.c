@@ -241,6 +241,16 @@ static const struct {
 	{"faults", "[{on: code.used, do: kill, then: {after: 2s, do: start}}, {at: 0s, do: restart}]",
 	 "[{\"name\": \"f1\", \"on\": \"code.used\", \"do\": \"kill\", \"args\": {}, \"then\": {\"after_ns\": 2000000000,"
 	 " \"do\": \"start\", \"args\": {}}}, {\"name\": \"f2\", \"at_ns\": 0, \"do\": \"restart\", \"args\": {\"after_ns\": 1000000000}}]"},
+	{"faults", "[{at: 5s, who: server, do: disk_full, for: 4s}, {on: tokens.written, who: A, do: disk_error, what: sync,"
+		   " then: {after: 1s, do: clock_step, by: -1.5h}}, {on: token.issued, do: clock_step, by: +90s}]",
+	 "[{\"name\": \"f1\", \"at_ns\": 5000000000, \"who\": {\"server\": true}, \"do\": \"disk_full\", \"args\": {\"length_ns\": 4000000000}},"
+	 " {\"name\": \"f2\", \"on\": \"tokens.written\", \"who\": {\"group\": \"A\"}, \"do\": \"disk_error\", \"args\": {\"what\": \"sync\"},"
+	 " \"then\": {\"after_ns\": 1000000000, \"do\": \"clock_step\", \"args\": {\"by_ms\": -5400000}}},"
+	 " {\"name\": \"f3\", \"on\": \"token.issued\", \"do\": \"clock_step\", \"args\": {\"by_ms\": 90000}}]"},
+	{"steps", "[{disk_full: server}, {disk_error: A, what: read_only, for: 2s}, {clock_step: \"A[1]\", by: -20454d}]",
+	 "[{\"do\": \"disk_full\", \"who\": {\"server\": true}}, {\"do\": \"disk_error\", \"who\": {\"group\": \"A\"},"
+	 " \"what\": \"read_only\", \"length_ns\": 2000000000}, {\"do\": \"clock_step\", \"who\": {\"group\": \"A\", \"index\": 1},"
+	 " \"by_ms\": -1767225600000}]"},
 	{"faults", "[{do: crash, at: server.after_commit, then: {after: 1s, do: start}}]",
 	 "[{\"name\": \"f1\", \"do\": \"crash\", \"args\": {\"at\": \"server.after_commit\"}, \"then\": {\"after_ns\": 1000000000,"
 	 " \"do\": \"start\", \"args\": {}}}]"},

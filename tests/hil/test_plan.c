@@ -50,10 +50,35 @@ static void server(void *ctx, const struct instant *at, enum plan_server_do what
 	say(ctx, what == PLAN_SERVER_START ? "start" : what == PLAN_SERVER_KILL ? "kill" : "stop", 0);
 }
 
+static void disk(void *ctx, const struct instant *at, unsigned index, enum disk_trouble what, time_ns length)
+{
+	char word[80];
+
+	(void)at;
+	snprintf(word, sizeof(word), "disk%d/%g:", (int)what, (double)length / 1e9);
+	say(ctx, word, index);
+}
+
+static void clock_step(void *ctx, const struct instant *at, unsigned index, int64_t by_ms)
+{
+	char word[80];
+
+	(void)at;
+	snprintf(word, sizeof(word), "clock/%d:", (int)by_ms);
+	say(ctx, word, index);
+}
+
 static void operate(void *ctx, const struct instant *at, json_t *request)
 {
+	const char *what = json_string_value(json_object_get(request, "what"));
+	json_t *ms = json_object_get(request, "ms"), *length = json_object_get(request, "for_ns");
+	char word[120];
+
 	(void)at;
-	say(ctx, json_string_value(json_object_get(request, "do")), 0);
+	snprintf(word, sizeof(word), "%s%s%s", json_string_value(json_object_get(request, "do")), what ? "/" : "", what ? what : "");
+	if (ms || length)
+		snprintf(word + strlen(word), sizeof(word) - strlen(word), "/%d:", (int)json_integer_value(ms ? ms : length));
+	say(ctx, word, 0);
 	((struct log *)ctx)->busy = true;
 }
 
@@ -102,7 +127,7 @@ static void heard(void *ctx, const struct journal_event *ev)
 
 static void open_plan(struct world *w, const char *rest)
 {
-	struct plan_rig rig = {.ctx = &w->log, .power = power, .drop = drop, .net = net, .server = server, .operate = operate, .busy = busy, .arm = arm};
+	struct plan_rig rig = {.ctx = &w->log, .power = power, .drop = drop, .net = net, .disk = disk, .clock = clock_step, .server = server, .operate = operate, .busy = busy, .arm = arm};
 	char text[4096];
 	struct err e = {0};
 	struct instant t0 = at_s(0);
@@ -281,6 +306,45 @@ START_TEST(faults_go_to_their_rooms_and_are_followed)
 	ck_assert_str_eq(w.log.text, "start0 on0 ");
 	tick(&w, 8);
 	ck_assert_str_eq(w.log.text, "start0 on0 disable0 ");
+	close_plan(&w);
+}
+END_TEST
+
+/* Disks and clocks: a device's by the rig, the server's by a control line; the clock's whole
+ * way is told, whoever made the steps before. */
+START_TEST(disks_and_clocks)
+{
+	struct world w;
+	struct instant t = at_s(1);
+
+	open_plan(&w, "\"groups\":[{\"name\":\"A\",\"count\":2}],\"faults\":["
+		      "{\"name\":\"f1\",\"on\":\"token.issued\",\"do\":\"clock_step\",\"each\":true,\"args\":{\"by_ms\":1000}},"
+		      "{\"name\":\"f2\",\"on\":\"tokens.written\",\"do\":\"clock_step\",\"args\":{\"by_ms\":77}},"
+		      "{\"name\":\"f3\",\"at_ns\":2000000000,\"who\":{\"server\":true},\"do\":\"clock_step\",\"args\":{\"by_ms\":-5000}},"
+		      "{\"name\":\"f4\",\"at_ns\":3000000000,\"who\":{\"group\":\"A\",\"index\":2},\"do\":\"disk_full\",\"args\":{\"length_ns\":5000000000}},"
+		      "{\"name\":\"f5\",\"at_ns\":4000000000,\"who\":{\"server\":true},\"do\":\"disk_error\",\"args\":{\"what\":\"write\",\"length_ns\":7}},"
+		      "{\"name\":\"f6\",\"at_ns\":5000000000,\"who\":{\"group\":\"A\"},\"do\":\"clock_step\",\"args\":{\"by_ms\":-3}},"
+		      "{\"name\":\"f7\",\"on\":\"code.issued\",\"do\":\"restart\",\"args\":{\"after_ns\":1000000000}}]");
+	tick(&w, 0);
+	plan_fault_fired(w.plan, &t, "s/n:f1", NULL);
+	plan_fault_fired(w.plan, &t, "s/n:f1", NULL);
+	plan_fault_fired(w.plan, &t, "s/n:f2", plan_device(w.plan, 0)->identity.uuid);
+	ck_assert_int_eq(plan_server_clock(w.plan), 2000);
+	w.log.text[0] = '\0';
+	for (int s = 2; s <= 5; s++) {
+		w.log.busy = false;
+		tick(&w, s);
+	}
+	ck_assert_str_eq(w.log.text, "clock-offset/-3000:0 disk1/5:1 disk/write/7:0 clock/-3:0 clock/-3:1 ");
+	ck_assert_int_eq(plan_server_clock(w.plan), -3000);
+	/* a server whose disk failed may end of that: no fault is taken to have fired unheard */
+	w.log.text[0] = '\0';
+	plan_server_died(w.plan, &t);
+	tick(&w, 8);
+	ck_assert_str_eq(w.log.text, "");
+	plan_server_died(w.plan, &t);
+	tick(&w, 9);
+	ck_assert_str_eq(w.log.text, "start0 ");
 	close_plan(&w);
 }
 END_TEST
@@ -523,6 +587,7 @@ int main(void)
 	tcase_add_test(t, a_wait_that_times_out_fails);
 	tcase_add_test(t, faults_go_to_their_rooms_and_are_followed);
 	tcase_add_test(t, crashes_are_the_servers);
+	tcase_add_test(t, disks_and_clocks);
 	tcase_add_test(t, timed_faults_fire_and_are_followed);
 	tcase_add_test(t, server_faults_outlive_the_server);
 	tcase_add_test(t, a_death_that_nobody_told_of_is_followed);

@@ -167,6 +167,8 @@ START_TEST(refuses)
 		{"2", "--sms unix:PATH is missing", GOOD},
 		{"2", "wants unix:PATH or file:PATH", GOOD, "--sms", "tcp:1"},
 		{"2", "needs --lab", GOOD, "--sms", "file:x"},
+		{"2", "needs --lab", GOOD, SMS, "--clock-offset", "-5"},
+		{"2", "wanted are milliseconds", GOOD, SMS, "--lab", "--clock-offset", "1h"},
 		{"2", "what is 'junk'", GOOD, SMS, "junk"},
 		{"2", "unrecognized option", GOOD, SMS, "--frob"},
 		{"2", "--set", GOOD, SMS, "--set", "no_such_setting=1s"},
@@ -398,6 +400,36 @@ START_TEST(a_lab_without_a_journal)
 }
 END_TEST
 
+/* A disk that fails is spoken of at once, and when it is well again. */
+START_TEST(a_disk_that_fails_is_spoken_of)
+{
+	char control[700];
+	const char *const args[] = {GOOD, SMS, "--lab", "--clock-offset", "-86400000", "--control", control, "--journal-fd", "3", NULL};
+	struct child c;
+	int fd;
+
+	snprintf(control, sizeof(control), "unix:%s", in_dir("control"));
+	start(&c, args);
+	ck_assert(until(&c, c.said, "listening"));
+	fd = connect_to(in_dir("control"));
+	ck_assert_ptr_nonnull(strstr(say(fd, "{\"do\":\"disk\",\"what\":\"full\"}\n"), "\"ok\":true"));
+	ck_assert_ptr_nonnull(strstr(say(fd, "{\"do\":\"disable\",\"uuid\":\"ee9f2110-5843-11e9-a9ba-139bd26c8b4b\"}\n"),
+				     "storage failed"));
+	ck_assert(until(&c, c.said, "fails (database or disk is full): requests are answered 503"));
+	ck_assert_ptr_nonnull(strstr(say(fd, "{\"do\":\"disk\",\"what\":\"sound\"}\n"), "\"ok\":true"));
+	ck_assert_ptr_nonnull(strstr(say(fd, "{\"do\":\"disable\",\"uuid\":\"ee9f2110-5843-11e9-a9ba-139bd26c8b4b\"}\n"),
+				     "\"ok\":true"));
+	ck_assert(until(&c, c.said, "works again"));
+	/* a failed fsync is the end */
+	ck_assert_ptr_nonnull(strstr(say(fd, "{\"do\":\"disk\",\"what\":\"sync\"}\n"), "\"ok\":true"));
+	ck_assert_ptr_nonnull(strstr(say(fd, "{\"do\":\"enable\",\"uuid\":\"ee9f2110-5843-11e9-a9ba-139bd26c8b4b\"}\n"),
+				     "storage failed"));
+	ck_assert(until(&c, c.said, "fails; stopping"));
+	close(fd);
+	ck_assert_int_eq(end(&c), 3);
+}
+END_TEST
+
 START_TEST(killed_and_back)
 {
 	char control[700], sms[700];
@@ -473,6 +505,7 @@ int main(void)
 	tcase_add_test(t, journal_before_control);
 	tcase_add_test(t, deaf_operator);
 	tcase_add_test(t, a_lab_without_a_journal);
+	tcase_add_test(t, a_disk_that_fails_is_spoken_of);
 	tcase_add_test(t, killed_and_back);
 	tcase_add_test(t, gateway_comes_and_goes);
 	tcase_add_test(t, journal_reader_gone);

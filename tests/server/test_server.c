@@ -621,6 +621,79 @@ START_TEST(operator_and_lab)
 }
 END_TEST
 
+/* The disk fails as a lab wants it: 503 and never a 200 for what is not on disk, and well
+ * again when it is over; a failed fsync ends the server. */
+START_TEST(disk_troubles)
+{
+	static const char *const whats[] = {"full", "write", "read_only", "sync"};
+	bool sync = _i == 3, on = _i >= 4;
+	const char *what = whats[_i % 4];
+	char line[200], *refresh;
+
+	ck_assert_int_eq(ask(MSG_REGISTER, NULL, NULL), 200);
+	ck_assert_int_eq(ask(MSG_LOGIN, NULL, t.code), 200);
+	ck_assert_ptr_null(server_trouble(t.server));
+	refresh = token_of_reply("refreshToken");
+	run(50);
+	/* by the control line, or by a fault at the refresh's own refusal */
+	if (on)
+		snprintf(line, sizeof(line), "{\"do\":\"fault\",\"fault\":{\"name\":\"f\",\"on\":\"operator\",\"do\":\"%s\",\"args\":{"
+			 "\"what\":\"%s\",\"length_ns\":3000000000}}}", strcmp(what, "full") == 0 ? "disk_full" : "disk_error", what);
+	else
+		snprintf(line, sizeof(line), "{\"do\":\"disk\",\"what\":\"%s\"%s}", what, sync ? "" : ",\"for_ns\":3000000000");
+	ck_assert(said_ok(line));
+	if (on)
+		ck_assert(said_ok("{\"do\":\"enable\",\"uuid\":\"ee9f2110-5843-11e9-a9ba-139bd26c8b4b\"}"));
+	ck_assert_int_eq(ask(MSG_REFRESH, refresh, NULL), 503);
+	if (sync) {
+		restart();
+	} else {
+		ck_assert_ptr_nonnull(server_trouble(t.server));
+		t.at.now += 3 * NS_PER_S;
+		t.at.boot += 3 * NS_PER_S;
+		t.at.unix_ms += 3000;
+	}
+	ck_assert_int_eq(ask(MSG_REFRESH, refresh, NULL), 200);
+	ck_assert_ptr_null(server_trouble(t.server));
+	free(refresh);
+}
+END_TEST
+
+START_TEST(disk_lines)
+{
+	ck_assert(!said_ok("{\"do\":\"disk\"}"));
+	ck_assert(!said_ok("{\"do\":\"disk\",\"what\":\"wet\"}"));
+	ck_assert(!said_ok("{\"do\":\"disk\",\"what\":\"full\",\"for_ns\":0}"));
+	ck_assert(!said_ok("{\"do\":\"disk\",\"what\":\"full\",\"for_ns\":\"1\"}"));
+	ck_assert(said_ok("{\"do\":\"disk\",\"what\":\"full\"}"));
+	ck_assert_int_eq(ask(MSG_REGISTER, NULL, NULL), 503);
+	ck_assert(said_ok("{\"do\":\"disk\",\"what\":\"sound\"}"));
+	ck_assert_int_eq(ask(MSG_REGISTER, NULL, NULL), 200);
+	t.lab = false;
+	restart();
+	ck_assert_ptr_nonnull(strstr(control("{\"do\":\"disk\",\"what\":\"full\"}"), "--lab"));
+}
+END_TEST
+
+/* A fault steps the clock by so much each time; nothing but the wall clock moves. */
+START_TEST(clock_faults)
+{
+	char *access;
+
+	ck_assert_int_eq(ask(MSG_REGISTER, NULL, NULL), 200);
+	ck_assert(said_ok("{\"do\":\"fault\",\"fault\":{\"name\":\"f\",\"on\":\"code.used\",\"do\":\"clock_step\","
+			  "\"args\":{\"by_ms\":3600000}}}"));
+	/* the code's life is counted by another clock */
+	ck_assert_int_eq(ask(MSG_LOGIN, NULL, t.code), 200);
+	access = token_of_reply("accessToken");
+	ck_assert_int_eq(ask(MSG_PUBLISH, access, NULL), 401);
+	ck_assert_ptr_nonnull(strstr(t.reply, "TOKEN EXPIRED"));
+	ck_assert(said_ok("{\"do\":\"clock-offset\",\"ms\":0}"));
+	ck_assert_int_eq(ask(MSG_PUBLISH, access, NULL), 200);
+	free(access);
+}
+END_TEST
+
 #define UUID_A "ee9f2110-5843-11e9-a9ba-139bd26c8b4b"
 
 START_TEST(operator_policy)
@@ -759,6 +832,9 @@ int main(void)
 	tcase_add_test(tc, reply_fault_while_waiting);
 	tcase_add_test(tc, gateway_away);
 	tcase_add_test(tc, operator_and_lab);
+	tcase_add_loop_test(tc, disk_troubles, 0, 7);
+	tcase_add_test(tc, disk_lines);
+	tcase_add_test(tc, clock_faults);
 	tcase_add_test(tc, operator_commands);
 	tcase_add_test(tc, operator_policy);
 	tcase_add_test(tc, stops_orderly);

@@ -342,6 +342,89 @@ START_TEST(full_disk_is_survived)
 }
 END_TEST
 
+/* A disk that is full for a time: nothing is stored until it is over, and the power's going
+ * in between brings back what was there before. */
+START_TEST(its_own_disk_fails_for_a_time)
+{
+	static const char *const arms[] = {
+		"{\"name\":\"f\",\"on\":\"device.code\",\"do\":\"disk_full\",\"args\":{\"length_ns\":30000000000}}",
+		"{\"name\":\"f\",\"on\":\"device.code\",\"do\":\"disk_error\",\"args\":{\"what\":\"write\",\"length_ns\":30000000000}}",
+		"{\"name\":\"f\",\"on\":\"device.code\",\"do\":\"disk_error\",\"args\":{\"what\":\"read_only\",\"length_ns\":30000000000}}",
+		"{\"name\":\"f\",\"on\":\"device.code\",\"do\":\"disk_error\",\"args\":{\"what\":\"sync\"}}",
+	};
+	struct rig_options o = {.devices = 2, .seed = 1};
+	struct instant at;
+
+	rig_open(&g, &o);
+	rig_arm(&g, arms[_i]);
+	rig_all_on(&g);
+	rig_run(&g, 5 * NS_PER_S);
+	ck_in(0, STATE_PV);
+	ck_in(1, STATE_PV);
+	ck_assert_uint_eq(rig_count(&g, J_DEVICE_IGNORED, 0, "store_failed"), 1);
+	ck_assert_uint_eq(rig_count(&g, J_TOKENS_RENAMED, 0, NULL), 0);
+	ck_assert_uint_eq(rig_count(&g, J_DEVICE_IGNORED, 1, "store_failed"), 0);
+	ck_assert_uint_eq(rig_count(&g, J_TOKENS_RENAMED, 1, NULL), 1);
+	at = rig_now(&g);
+	fleet_power_off(g.fleet, &at, 0);
+	fleet_power_on(g.fleet, &at, 0);
+	ck_in(0, STATE_NP);
+	rig_run(&g, 60 * NS_PER_S);
+	ck_in(0, STATE_PV);
+	at = rig_now(&g);
+	/* over: the next tokens are stored, and last */
+	ck_assert_int_eq(fleet_disk(g.fleet, &at, 0, DISK_SOUND, TIME_NEVER), 0);
+	fleet_power_off(g.fleet, &at, 0);
+	fleet_power_on(g.fleet, &at, 0);
+	rig_run(&g, 60 * NS_PER_S);
+	ck_in(0, STATE_PV);
+	ck_assert_uint_ge(rig_count(&g, J_TOKENS_RENAMED, 0, NULL), 1);
+	rig_close(&g);
+}
+END_TEST
+
+START_TEST(a_borrowed_disk_is_left_alone)
+{
+	struct storage_mem *disk = storage_mem_new(UINT64_MAX);
+	struct rig_options o = {.devices = 1, .seed = 1, .storage = storage_mem_storage(disk)};
+	struct instant at;
+
+	rig_open(&g, &o);
+	at = rig_now(&g);
+	ck_assert_int_eq(fleet_disk(g.fleet, &at, 0, DISK_FULL, TIME_NEVER), ERR_UNSUPPORTED);
+	rig_close(&g);
+	storage_mem_free(disk);
+}
+END_TEST
+
+/* One device's clock stands where the server's certificate holds no more, or not yet: it
+ * alone is refused, keeps its tokens, and goes on when its clock is right again. */
+START_TEST(a_clock_that_stands_wrong)
+{
+	static const int64_t days[] = {20000, -20000};
+	struct rig_options o = {.devices = 2, .seed = 1};
+	unsigned failed;
+
+	rig_open(&g, &o);
+	rig_all_on(&g);
+	rig_run(&g, 5 * NS_PER_S);
+	ck_in(0, STATE_PV);
+	ck_assert_uint_eq(rig_count(&g, J_HANDSHAKE_FAILED, 0, NULL), 0);
+	fleet_clock_step(g.fleet, 0, days[_i] * 86400 * 1000);
+	rig_run(&g, 200 * NS_PER_S);
+	failed = rig_count(&g, J_HANDSHAKE_FAILED, 0, NULL);
+	ck_assert_uint_ge(failed, 2);
+	ck_assert_uint_eq(rig_count(&g, J_HANDSHAKE_FAILED, 1, NULL), 0);
+	ck_in(0, STATE_PV);
+	fleet_clock_step(g.fleet, 0, -days[_i] * 86400 * 1000);
+	rig_run(&g, 200 * NS_PER_S);
+	ck_assert_uint_eq(rig_count(&g, J_HANDSHAKE_FAILED, 0, NULL), failed);
+	ck_assert_uint_eq(rig_count(&g, J_TOKENS_RENAMED, 0, NULL), 1);
+	ck_in(0, STATE_PV);
+	rig_close(&g);
+}
+END_TEST
+
 /* ---- determinism, bad input ---- */
 
 START_TEST(same_seed_same_journal)
@@ -403,6 +486,9 @@ int main(void)
 	tcase_add_test(t, fault_on_a_dropped_connection_acts);
 	tcase_add_test(t, a_power_cycle_ends_with_the_power);
 	tcase_add_test(t, full_disk_is_survived);
+	tcase_add_loop_test(t, its_own_disk_fails_for_a_time, 0, 4);
+	tcase_add_test(t, a_borrowed_disk_is_left_alone);
+	tcase_add_loop_test(t, a_clock_that_stands_wrong, 0, 2);
 	tcase_add_test(t, same_seed_same_journal);
 	tcase_add_test(t, bad_devices_are_refused);
 	suite_add_tcase(s, t);

@@ -265,6 +265,38 @@ START_TEST(full_and_failing)
 }
 END_TEST
 
+/* What each trouble forbids; what was there before stands and can be read. */
+START_TEST(troubles)
+{
+	static const struct {
+		enum disk_trouble t;
+		int write, create, rename, remove, sync, sync_again;
+	} rows[] = {
+		{DISK_SOUND, 0, 0, 0, 0, 0, 0},
+		{DISK_FULL, ERR_LIMIT, 0, 0, 0, 0, 0},
+		{DISK_WRITE, ERR_IO, 0, 0, 0, 0, 0},
+		{DISK_READ_ONLY, ERR_IO, ERR_IO, ERR_IO, ERR_IO, 0, 0},
+		{DISK_SYNC, 0, 0, 0, 0, ERR_IO, 0},
+	};
+	struct storage_mem *m = storage_mem_new(UINT64_MAX);
+	struct storage *st = storage_mem_storage(m);
+
+	put(st, "f", "old");
+	put(st, "g", "more");
+	storage_mem_trouble(m, rows[_i].t);
+	ck_assert_int_eq(st->ops->pwrite(st, "f", 0, "new", 3), rows[_i].write);
+	ck_assert_int_eq(st->ops->sync(st, "f"), rows[_i].sync);
+	ck_assert_int_eq(st->ops->sync(st, "f"), rows[_i].sync_again);
+	ck_assert_int_eq(st->ops->truncate(st, "h", 0), rows[_i].create);
+	ck_assert_int_eq(st->ops->rename(st, "g", "i"), rows[_i].rename);
+	ck_assert_int_eq(st->ops->remove(st, rows[_i].rename ? "g" : "i"), rows[_i].remove);
+	check_file(st, "f", rows[_i].write ? "old" : "new", "troubles");
+	storage_mem_trouble(m, DISK_SOUND);
+	ck_assert_int_eq(st->ops->pwrite(st, "f", 0, "end", 3), 0);
+	storage_mem_free(m);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("storage_mem");
@@ -277,6 +309,7 @@ int main(void)
 	tcase_add_test(t, tear);
 	tcase_add_loop_test(t, against_a_plain_model, 0, 20);
 	tcase_add_test(t, full_and_failing);
+	tcase_add_loop_test(t, troubles, 0, 5);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);
