@@ -240,6 +240,7 @@ static int read_one(struct expects *all, struct expect *x, json_t *j, struct err
 	case EXPECT_SEEN:
 		return read_seen(all, x, j, e);
 	case EXPECT_BALANCE:
+	case EXPECT_OTHERS:
 		return 0;
 	}
 	return ERR_INTERNAL;
@@ -295,7 +296,7 @@ static const struct {
 
 static int read_all(struct expects *x, json_t *expect, json_t *thresholds, struct err *e)
 {
-	json_t *j, *balance = json_object_get(expect, "balance");
+	json_t *j, *balance = json_object_get(expect, "balance"), *others = json_object_get(expect, "others");
 	size_t i, k;
 	int rv;
 
@@ -313,6 +314,12 @@ static int read_all(struct expects *x, json_t *expect, json_t *thresholds, struc
 		if (rv)
 			return rv;
 	}
+	if (others) {
+		x->e[x->n].kind = EXPECT_OTHERS;
+		rv = read_one(x, &x->e[x->n++], others, e);
+		if (rv)
+			return rv;
+	}
 	json_array_foreach(thresholds, i, j) {
 		rv = read_threshold(&x->t[x->t_n++], j, e);
 		if (rv)
@@ -325,7 +332,7 @@ struct expects *expects_new(json_t *plan, struct err *e)
 {
 	json_t *expect = json_object_get(plan, "expect"), *thresholds = json_object_get(plan, "thresholds");
 	struct expects *x = calloc(1, sizeof(*x));
-	size_t n = 1;
+	size_t n = 2; /* balance, others */
 	int rv;
 
 	for (size_t k = 0; k < sizeof(members) / sizeof(members[0]); k++)

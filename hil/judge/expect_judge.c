@@ -14,7 +14,7 @@
 
 static const char *const names[] = {[EXPECT_PATH] = "path",     [EXPECT_IDLE] = "idle",     [EXPECT_FINAL] = "final",
 				    [EXPECT_NEVER] = "never",   [EXPECT_WITHIN] = "within", [EXPECT_COUNTS] = "counts",
-				    [EXPECT_SEEN] = "seen",     [EXPECT_BALANCE] = "balance"};
+				    [EXPECT_SEEN] = "seen",     [EXPECT_BALANCE] = "balance", [EXPECT_OTHERS] = "others"};
 
 static void put(char *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static void put(char *out, const char *fmt, ...)
@@ -137,6 +137,9 @@ static void expected_text(const struct expect *x, char *out)
 			put(out, " before %s", journal_kind_name(x->before));
 			match_text(x->before_match, out, true);
 		}
+		break;
+	case EXPECT_OTHERS:
+		put(out, "who is named by no fault lives as in the control run: path, SMS, tokens");
 		break;
 	case EXPECT_BALANCE:
 		put(out, "SMS submitted = codes issued = SMS delivered");
@@ -344,6 +347,30 @@ static int judge_balance(const struct oracle *o, struct check_result *c)
 	return check_fail(c, got, blame, why, NULL, TIME_NEVER);
 }
 
+/* Against the control's lives, which whoever ran it has put into the plan. */
+static int judge_others(const struct oracle *o, struct check_result *c)
+{
+	json_t *control = json_object_get(o->plan, "control"), *lives = json_object_get(control, "lives");
+	const char *failed = json_string_value(json_object_get(control, "failed")), *why;
+	struct dev *d, *next;
+	enum blame blame;
+	char got[TEXT];
+
+	if (!lives)
+		return check_unjudged(c, failed ? failed : "there was no control run");
+	HASH_ITER(hh, o->devs, d, next) {
+		if (!d->added || d->faulted)
+			continue;
+		c->devices++;
+		if (lives_same(d, lives, got, sizeof(got)))
+			continue;
+		blame = oracle_blame(o, d, &why);
+		if (check_fail(c, got, blame, why, d->label, TIME_NEVER))
+			return ERR_NOMEM;
+	}
+	return c->devices ? 0 : check_unjudged(c, "the faults name every device");
+}
+
 static int judge_expect(const struct oracle *o, const struct expect *x, time_ns end, struct scenario_result *out)
 {
 	char text[TEXT];
@@ -357,6 +384,8 @@ static int judge_expect(const struct oracle *o, const struct expect *x, time_ns 
 		return check_unjudged(c, "the journal names no device of the share");
 	if (x->kind == EXPECT_BALANCE)
 		return judge_balance(o, c);
+	if (x->kind == EXPECT_OTHERS)
+		return judge_others(o, c);
 	if (x->kind == EXPECT_COUNTS || x->kind == EXPECT_SEEN)
 		return judge_count(o, x, c);
 	return judge_devices(o, x, c, end);

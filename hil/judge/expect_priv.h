@@ -6,7 +6,7 @@
 #include "hil/judge/who.h"
 
 enum expect_kind { EXPECT_PATH, EXPECT_IDLE, EXPECT_FINAL, EXPECT_NEVER, EXPECT_WITHIN, EXPECT_COUNTS, EXPECT_SEEN,
-		   EXPECT_BALANCE };
+		   EXPECT_BALANCE, EXPECT_OTHERS };
 enum path_how { PATH_ALL, PATH_ANY, PATH_COUNT };
 
 #define EXPECT_BEFORE_MAX 64 /* `seen` with `before` in one plan */

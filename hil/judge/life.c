@@ -31,6 +31,7 @@ static void enter(struct oracle *o, struct dev *d, enum state_name to, enum row_
 	s = &d->trail[d->trail_n++ % ORACLE_TRAIL];
 	*s = (struct step_of_trail){.state = (uint8_t)to, .row = (uint16_t)row, .code = (int16_t)code, .t = t};
 	expects_path_step(o->expects, d->paths, to);
+	lives_enter(o, d, to);
 }
 
 /* The reply that a row presupposes must be the one that came last. */

@@ -40,6 +40,7 @@ struct oracle *oracle_new(json_t *plan, const struct oracle_options *opt, struct
 		goto fail;
 	}
 	o->plan = plan;
+	lives_begin(o);
 	if (opt) {
 		o->verdict.allow_unjudged = opt->allow_unjudged;
 		o->verdict.today = opt->today;
@@ -68,6 +69,7 @@ static void dev_free(struct oracle *o, struct dev *d)
 	free(d->label);
 	free(d->group);
 	free(d->blame_why);
+	buf_fini(&d->path);
 	free(d);
 }
 
@@ -193,6 +195,7 @@ static struct dev *add_dev(struct oracle *o, const char *uuid)
 		free(d);
 		goto nomem;
 	}
+	lives_dev(o, d);
 	expects_path_start(o->expects, d->paths);
 	for (unsigned i = 0; i < STATE_COUNT; i++)
 		d->first[i] = TIME_NEVER;
@@ -351,6 +354,8 @@ void oracle_event(struct oracle *o, const struct journal_event *ev)
 	} else if (ev->kind == J_SERVER_DECISION) {
 		o->nameless_decision = true;
 	}
+	if (d)
+		lives_event(o, d, ev);
 	expects_event(o->expects, o, d, ev);
 }
 

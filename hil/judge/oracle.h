@@ -54,6 +54,10 @@ void oracle_event(struct oracle *o, const struct journal_event *ev);
  * the runner's own fields. To be called once. 0 or ERR_NOMEM. */
 int oracle_finish(struct oracle *o, const struct oracle_end *end, struct scenario_result *out);
 
+/* Before oracle_finish: each device's life as another run can be held against it, by label:
+ * {"A[1]": {"path": "NP RG AC LI PV", "sms": 1, "tokens": 2}}. Only where the plan has a `hold_ns`
+ * or asks for a control. New reference; NULL without memory. */
+json_t *oracle_lives(const struct oracle *o);
 /* For whoever asks where things stand (SIGUSR1, the runner's end rule). */
 unsigned oracle_in_state(const struct oracle *o, enum state_name s);
 unsigned oracle_violations(const struct oracle *o);

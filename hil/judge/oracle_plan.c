@@ -139,6 +139,7 @@ static int read_fault(struct oracle *o, json_t *j, struct plan_fault *f, struct 
 		note_disk(o, j, json_object_get(j, "args"));
 	note_server(o, j);
 	read_then(o, j);
+	f->all = json_is_true(json_object_get(json_object_get(j, "who"), "all"));
 	return who_from_plan(json_object_get(j, "who"), &f->who, e);
 }
 
@@ -198,7 +199,9 @@ int oracle_plan_read(struct oracle *o, json_t *plan, struct err *e)
 
 /* ---- shares of groups ---- */
 
-static int number_share(struct oracle *o, struct who *w, bool named, struct err *e)
+enum asker { BY_EXPECT, BY_STEP, BY_FAULT };
+
+static int number_share(struct oracle *o, struct who *w, enum asker by, struct err *e)
 {
 	unsigned i;
 
@@ -210,8 +213,10 @@ static int number_share(struct oracle *o, struct who *w, bool named, struct err 
 		return err_set(e, ERR_LIMIT, "plan: more than %d different shares of groups", ORACLE_SHARES);
 	if (i == o->shares_n)
 		memcpy(o->shares[o->shares_n++], w->name, sizeof(w->name));
-	if (named)
+	if (by != BY_EXPECT)
 		o->shares_named |= UINT32_C(1) << i;
+	if (by == BY_FAULT)
+		o->shares_faulted |= UINT32_C(1) << i;
 	w->index = i;
 	return 0;
 }
@@ -222,11 +227,11 @@ int oracle_plan_shares(struct oracle *o, struct err *e)
 	int rv = 0;
 
 	for (size_t i = 0; i < o->faults_n && !rv; i++)
-		rv = number_share(o, &o->faults[i].who, true, e);
+		rv = number_share(o, &o->faults[i].who, BY_FAULT, e);
 	for (size_t i = 0; i < o->steps_n && !rv; i++)
-		rv = number_share(o, &o->steps[i].who, true, e);
+		rv = number_share(o, &o->steps[i].who, BY_STEP, e);
 	for (size_t i = 0; (w = expects_who(o->expects, i)) && !rv; i++)
-		rv = number_share(o, w, false, e);
+		rv = number_share(o, w, BY_EXPECT, e);
 	return rv;
 }
 
@@ -237,6 +242,7 @@ void oracle_plan_chosen(struct oracle *o, struct dev *d, const struct journal_ev
 			continue;
 		d->shares |= UINT32_C(1) << i;
 		d->named = d->named || (o->shares_named >> i & 1);
+		d->faulted = d->faulted || (o->shares_faulted >> i & 1);
 		o->shares_members[i]++;
 	}
 }
@@ -286,6 +292,8 @@ void oracle_plan_device(struct oracle *o, struct dev *d)
 	json_t *group;
 	size_t i;
 
+	for (i = 0; i < o->faults_n && !d->faulted; i++)
+		d->faulted = o->faults[i].all || names(&o->faults[i].who, d);
 	for (i = 0; i < o->faults_n && !d->named; i++)
 		d->named = names(&o->faults[i].who, d);
 	for (i = 0; i < o->steps_n && !d->named; i++)

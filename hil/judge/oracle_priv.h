@@ -5,6 +5,7 @@
 
 #include <uthash.h>
 
+#include "core/buf.h"
 #include "core/hash.h"
 #include "core/settings.h"
 #include "hil/judge/expect.h"
@@ -205,6 +206,9 @@ struct dev {
 	struct told *told;   /* ring of ORACLE_COMMANDS; NULL until the first */
 	uint64_t told_n;     /* ever */
 
+	struct buf path;  /* all of its states, "NP RG AC"; only where `lives` are kept */
+	uint64_t sms_n, tokens_n; /* submitted for it; issued to it */
+	bool faulted;	  /* a fault names it */
 	uint32_t shares;  /* bit k: one of the oracle's share k */
 	uint64_t befores; /* bit k: what `seen` number k wants to come before has come */
 	struct family *fams;
@@ -230,6 +234,7 @@ struct plan_fault {
 	struct who who;
 	bool optional; /* need not fire */
 	int64_t clock_ms; /* how far it moves the server's wall clock */
+	bool all;      /* it says `who: all` */
 	uint64_t fired;
 };
 
@@ -257,7 +262,9 @@ struct oracle {
 	size_t steps_n;
 	char shares[ORACLE_SHARES][65]; /* A:10%, as the plan asks for them */
 	unsigned shares_n;
+	bool lives;	       /* are whole paths kept? */
 	uint32_t shares_named; /* those that faults and steps ask for */
+	uint32_t shares_faulted; /* … faults alone */
 	unsigned shares_members[ORACLE_SHARES];
 	unsigned in_state[STATE_COUNT];
 	unsigned violations;
@@ -313,6 +320,14 @@ void script_row(struct oracle *o, struct dev *d, const struct slot *s, enum row_
 void script_slot(struct oracle *o, struct dev *d, const struct slot *s);
 /* commands.c: how long a command's PAUSE is, or its interval; TIME_NEVER where that was not told. */
 time_ns commands_span(const struct dev *d, const char *id);
+/* lives.c: what control and run are compared by */
+void lives_begin(struct oracle *o);
+void lives_dev(struct oracle *o, struct dev *d);
+void lives_enter(struct oracle *o, struct dev *d, enum state_name to);
+void lives_event(struct oracle *o, struct dev *d, const struct journal_event *ev);
+/* Does `d` live as the control's device of the same label did? Else `got` (of `size`). */
+bool lives_same(const struct dev *d, json_t *lives, char *got, size_t size);
+
 /* life.c */
 void life_event(struct oracle *o, struct dev *d, const struct journal_event *ev);
 /* story.c */

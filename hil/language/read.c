@@ -292,6 +292,19 @@ static json_t *read_ratio(struct reader *r, const struct yaml_node *n, const str
 	return NULL;
 }
 
+static json_t *read_share(struct reader *r, const struct yaml_node *n, const struct vocab_key *k)
+{
+	struct yaml_node bare = *n;
+
+	if (strncmp(n->text, ">=", 2) == 0)
+		bare.text += 2 + strspn(n->text + 2, " ");
+	else if (strpbrk(n->text, "<>=")) {
+		read_wrong(r, n, k);
+		return NULL;
+	}
+	return read_ratio(r, &bare, k);
+}
+
 static json_t *read_rate(struct reader *r, const struct yaml_node *n, const struct vocab_key *k)
 {
 	static const struct {
@@ -485,6 +498,8 @@ static json_t *read_scalar(struct reader *r, const struct yaml_node *n, const st
 		return read_shift(r, n, k);
 	case VOCAB_RATIO:
 		return read_ratio(r, n, k);
+	case VOCAB_SHARE:
+		return read_share(r, n, k);
 	case VOCAB_RATE:
 		return read_rate(r, n, k);
 	case VOCAB_BITS:

@@ -134,6 +134,7 @@ void scenario_whole(struct reader *r, const struct yaml_node *node, json_t *plan
 	if (json_object_get(plan, "xfail") && json_object_get(plan, "quarantine"))
 		diag_error(r->ds, r->src, yaml_get(node, "quarantine")->at, NULL,
 			   "'xfail' says that it fails, 'quarantine' that nobody knows: one of them");
+	scenario_many(r, node, plan);
 	check_timeout(r, at, plan);
 	check_waits(r, yaml_get(node, "steps"), plan);
 	check_code_wait(r, yaml_get(node, "faults"), plan);

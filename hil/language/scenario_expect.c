@@ -375,10 +375,15 @@ static void read_part(struct reader *r, const struct yaml_item *i, json_t *expec
 		if (word)
 			read_put(r, expect, key, json_pack("{s:b, s:o}", "sms", 1, "source", read_place(r, n)));
 		json_decref(word);
-	} else if (strcmp(key, "others") == 0)
-		json_decref(read_key(r, n, "expect", key));
-	else if (vocab_find("expect", key))
+	} else if (strcmp(key, "others") == 0) {
+		word = read_key(r, n, "expect", key);
+		if (word) {
+			read_put(r, word, "source", read_place(r, n));
+			read_put(r, expect, key, word);
+		}
+	} else if (vocab_find("expect", key)) {
 		read_counts(r, n, key, expect);
+	}
 }
 
 json_t *scenario_expect(struct reader *r, const struct yaml_node *n)

@@ -372,6 +372,8 @@ static void put_expect(struct buf *out, json_t *expect)
 	put_grouped(out, "within", json_object_get(expect, "within"), 0);
 	put_counts(out, json_object_get(expect, "counts"));
 	put_maps(out, "seen", json_object_get(expect, "seen"), "{\"count\": {\"min\": 1}}");
+	if (json_object_get(expect, "others"))
+		buf_puts(out, "      others: {same_as: control}\n");
 	if (json_object_get(expect, "balance"))
 		buf_puts(out, "      balance: sms\n");
 }
@@ -546,11 +548,18 @@ int scenario_write(json_t *plan, const char *comment, struct buf *out, struct er
 {
 	const char *id = text_of(plan, "id");
 	size_t at = out->len;
+	json_t *said;
+	int rv;
 
 	if (!id || !strchr(id, '/'))
 		return err_set(e, ERR_PARSE, "no plan: it has no id 'suite/name'");
-	put_all(out, plan, comment);
-	if (out->failed)
-		return err_set(e, out->failed, "the scenario is too long");
-	return read_back(plan, out->data + at, out->len - at, e);
+	/* what a control showed is a run's, not the scenario's */
+	said = json_copy(plan);
+	if (!said)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	json_object_del(said, "control");
+	put_all(out, said, comment);
+	rv = out->failed ? err_set(e, out->failed, "the scenario is too long") : read_back(said, out->data + at, out->len - at, e);
+	json_decref(said);
+	return rv;
 }

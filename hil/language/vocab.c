@@ -20,6 +20,7 @@ static const char *const type_texts[VOCAB_TYPES] = {
 	[VOCAB_DURATION] = "a duration with its unit, as 30s or 500ms",
 	[VOCAB_SHIFT] = "a way forward or back with its unit, as +1h or -90s",
 	[VOCAB_RATIO] = "a share with its unit, as 2%",
+	[VOCAB_SHARE] = "a share at least, as \">= 98%\"",
 	[VOCAB_RATE] = "a rate with its unit, as 100/s",
 	[VOCAB_BITS] = "a bit rate with its unit, as 10Mbit/s",
 	[VOCAB_NUMBERS] = "numbers from 1 to 64, as 3, \"2..7\" or [1, 3]",

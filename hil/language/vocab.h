@@ -21,6 +21,7 @@ enum vocab_type {
 	VOCAB_DURATION, /* with a unit → ns */
 	VOCAB_SHIFT,    /* +1h, -90s → ms, not 0 */
 	VOCAB_RATIO,    /* with '%' → 0…1 */
+	VOCAB_SHARE,    /* ">= 98%" or 98% → 0…1 */
 	VOCAB_RATE,     /* 100/s → per second */
 	VOCAB_BITS,     /* 10Mbit/s → bits a second */
 	VOCAB_NUMBERS,  /* 3, "2..7" or a list of them → list of numbers, 1…64 */

@@ -202,6 +202,8 @@ static json_t *value_schema(const struct vocab_key *k)
 		return text("^[0-9]+(\\.[0-9]+)? ?(ns|us|ms|s|m|h|d)$");
 	case VOCAB_SHIFT:
 		return text("^[+-][0-9]+(\\.[0-9]+)? ?(ms|s|m|h|d)$");
+	case VOCAB_SHARE:
+		return text("^(>= *)?[0-9]+(\\.[0-9]+)?%$");
 	case VOCAB_RATIO:
 		return text("^[0-9]+(\\.[0-9]+)?%$");
 	case VOCAB_RATE:

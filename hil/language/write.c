@@ -220,6 +220,9 @@ void put_value(struct buf *out, const struct vocab_key *k, json_t *v)
 	case VOCAB_TIME:
 		put_time(out, json_integer_value(v));
 		break;
+	case VOCAB_SHARE:
+		buf_printf(out, "\">= %.12g%%\"", 100 * json_number_value(v));
+		break;
 	case VOCAB_RATIO:
 		buf_printf(out, "%.12g%%", 100 * json_number_value(v));
 		break;

@@ -6,6 +6,7 @@
 
 #include "core/hash.h"
 #include "hil/judge/oracle.h"
+#include "hil/run/control.h"
 
 struct judging {
 	struct oracle *oracle;
@@ -90,17 +91,17 @@ void judging_sha256(struct judging *j, char out[65])
 	hash_hex(digest, HASH_SIZE, out);
 }
 
-void judge_job(const struct job *job, bool allow_unjudged, const char *today, struct scenario_result *out)
+json_t *judging_lives(const struct judging *j)
 {
-	struct err e = {0};
-	struct judging *j = judging_new(job->plan, allow_unjudged, today, &e);
+	return oracle_lives(j->oracle);
+}
+
+/* All of a tape; why the harness is to blame, or what the job says of it. */
+static const char *feed(struct judging *j, const struct job *job)
+{
 	const char *harness = job->harness;
 	struct buf line;
 
-	if (!j) {
-		not_judged(out, e.text);
-		return;
-	}
 	buf_init(&line, 4 * JOURNAL_LINE_MAX);
 	for (size_t i = 0; i < tape_count(job->tape); i++) {
 		const struct journal_event *ev = tape_at(job->tape, i);
@@ -113,7 +114,41 @@ void judge_job(const struct job *job, bool allow_unjudged, const char *today, st
 	}
 	buf_fini(&line);
 	judging_server_died(j, job->server_died);
+	return harness;
+}
+
+void judge_job(const struct job *job, bool allow_unjudged, const char *today, struct scenario_result *out)
+{
+	struct err e = {0};
+	struct judging *j = judging_new(job->plan, allow_unjudged, today, &e);
+	const char *harness;
+
+	if (!j) {
+		not_judged(out, e.text);
+		return;
+	}
+	harness = feed(j, job);
 	judging_finish(j, job->end, harness, out);
 	judging_sha256(j, out->journal_sha256);
 	judging_free(j);
+}
+
+int judge_control(const struct job *job, const char *today, json_t *plan)
+{
+	struct scenario_result s = {0};
+	struct err e = {0};
+	struct judging *j = judging_new(job->plan, true, today, &e);
+	const char *harness;
+	json_t *lives;
+	int rv;
+
+	if (!j)
+		return e.code;
+	harness = feed(j, job);
+	lives = judging_lives(j);
+	judging_finish(j, job->end, harness, &s);
+	judging_free(j);
+	rv = lives ? control_take(plan, &s, lives) : ERR_NOMEM;
+	scenario_result_fini(&s);
+	return rv;
 }

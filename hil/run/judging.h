@@ -25,11 +25,15 @@ void judging_server_died(struct judging *j, const char *why);
 /* Everything was seen: fills `out` but for the runner's own fields. `end` and
  * `harness` as in struct job. Once. */
 void judging_finish(struct judging *j, const char *end, const char *harness, struct scenario_result *out);
+/* oracle_lives: before judging_finish. */
+json_t *judging_lives(const struct judging *j);
 size_t judging_events(const struct judging *j);
 /* Lower-case hex SHA-256 of all lines: the same as tape_sha256 of the same events. */
 void judging_sha256(struct judging *j, char out[65]);
 
 /* A job whose tape is complete. Never fails: what cannot be judged is INCONCLUSIVE. */
 void judge_job(const struct job *job, bool allow_unjudged, const char *today, struct scenario_result *out);
+/* The same of a control (hil/run/control.h): what it showed is put into `plan`. 0 or ERR_NOMEM. */
+int judge_control(const struct job *job, const char *today, json_t *plan);
 
 #endif

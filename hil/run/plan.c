@@ -75,7 +75,7 @@ struct plan *plan_new(json_t *json, const struct plan_rig *rig, struct journal *
 {
 	struct plan *p = calloc(1, sizeof(*p));
 	json_t *modems = json_object_get(json, "modems");
-	const char *seed = json_string_value(json_object_get(json, "seed"));
+	const char *seed = json_string_value(json_object_get(json, "seed")), *seed_id;
 
 	if (!p) {
 		err_set(e, ERR_NOMEM, "out of memory");
@@ -89,7 +89,9 @@ struct plan *plan_new(json_t *json, const struct plan_rig *rig, struct journal *
 		err_set(e, ERR_PARSE, "not a plan of version 1: id, seed and v are needed");
 		goto fail;
 	}
-	p->seed = derive_seed(seed, p->id);
+	seed_id = json_string_value(json_object_get(json, "seed_id"));
+	p->seed = derive_seed(seed, seed_id ? seed_id : p->id);
+	p->hold = (time_ns)json_integer_value(json_object_get(json, "hold_ns"));
 	p->senders = (unsigned)json_integer_value(json_object_get(modems, "senders"));
 	p->receivers = (unsigned)json_integer_value(json_object_get(modems, "receivers"));
 	if (!p->senders)
@@ -395,8 +397,9 @@ static bool steps_done(const struct plan *p)
 static time_ns settled_at(const struct plan *p)
 {
 	time_ns linger = p->silent_for > PLAN_LINGER_NS ? p->silent_for : PLAN_LINGER_NS;
+	time_ns held = time_add(p->started, p->hold);
 
-	return p->last_change + linger;
+	return p->last_change + linger > held ? p->last_change + linger : held;
 }
 
 static bool settled(const struct plan *p, time_ns now)

@@ -60,7 +60,7 @@ struct plan {
 	bool death_told; /* a fault that ends the server has said so; its death is expected */
 	unsigned unsettled; /* devices not in PV, PA, IDLE, OFF */
 	time_ns last_change;
-	time_ns silent_for;
+	time_ns silent_for, hold; /* hold: lasts so long at least */
 	unsigned wrong_final;	/* settled devices whose state is not what `final` wants */
 	unsigned wrong_moving;	/* of these, the ones that may still change by themselves */
 	enum state_name *final; /* per device; STATE_COUNT: anything settled */

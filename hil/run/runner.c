@@ -16,7 +16,9 @@
 #include "hil/language/select.h"
 #include "hil/run/folder.h"
 #include "hil/run/job.h"
+#include "hil/run/control.h"
 #include "hil/run/judging.h"
+#include "hil/run/repeat.h"
 #include "reports/report.h"
 #include "reports/console.h"
 #include "reports/result.h"
@@ -35,7 +37,11 @@ struct runner {
 	struct console *console;
 	json_t **plans;
 	size_t n, next;
-	struct job *jobs;		    /* one a plan */
+	struct repeats *repeats;	    /* whose units `plans` are */
+	json_t **asked;			    /* the plans as they were asked for */
+	size_t asked_n;
+	struct job *jobs;		    /* one a unit */
+	struct job *controls;		    /* of those that want one, behind their own job */
 	unsigned running, jobs_max, weight; /* devices of what runs */
 	bool ready, stop, failed_open;
 	int signal_number;
@@ -91,11 +97,17 @@ static void keep(struct runner *r, const struct job *job, struct scenario_result
 					   FOLDER_JOURNAL);
 }
 
-static void tell(struct runner *r, const struct job *job, const struct scenario_result *s)
+/* One of many runs is told of with the others, when the last of them has ended. */
+static void tell(struct runner *r, const struct job *job, struct scenario_result *s)
 {
+	s = repeats_ended(r->repeats, (size_t)(job - r->jobs), &r->result, s);
+	if (!s)
+		return;
 	console_scenario(r->console, s);
 	if (r->o->judged)
 		r->o->judged(r->o->ctx, job->plan, s, &job->rss);
+	if (r->o->hashes && s->journal_sha256[0])
+		printf("journal %s  %s\n", s->journal_sha256, s->id);
 }
 
 static void finish_job(struct runner *r, struct job *job)
@@ -103,8 +115,6 @@ static void finish_job(struct runner *r, struct job *job)
 	struct err e = {0};
 	struct scenario_result *s;
 
-	if (!r->ops->virtual_time)
-		tape_sort(job->tape);
 	s = run_result_add(&r->result, job->id, &e);
 	if (!s)
 		return;
@@ -114,8 +124,6 @@ static void finish_job(struct runner *r, struct job *job)
 	text_set(&s->rig, r->o->rig);
 	keep(r, job, s);
 	tell(r, job, s);
-	if (r->o->hashes)
-		printf("journal %s  %s\n", s->journal_sha256, s->id);
 }
 
 /* ---- the flow ---- */
@@ -128,17 +136,67 @@ static void maybe_end(struct runner *r)
 		live_loop_stop(r->live);
 }
 
+static void went(struct runner *r, struct job *job)
+{
+	finish_job(r, job);
+	tape_free(job->tape);
+	job->tape = NULL;
+	start_more(r);
+	maybe_end(r);
+}
+
+static void on_control_done(void *ctx, struct job *control)
+{
+	struct runner *r = ctx;
+	struct job *job = control->asker;
+
+	r->running--;
+	r->weight -= weight_of(control->plan);
+	if (!r->ops->virtual_time)
+		tape_sort(control->tape);
+	/* a control that was cut short shows nothing */
+	if (!control->interrupted && !r->cut)
+		judge_control(control, r->today, job->plan);
+	tape_free(control->tape);
+	control->tape = NULL;
+	json_decref(control->plan);
+	control->plan = NULL;
+	went(r, job);
+}
+
+/* The same once more without the faults, in the place that the job leaves. */
+static bool start_control(struct runner *r, struct job *job)
+{
+	struct job *c = &r->controls[job - r->jobs];
+	struct err e = {0};
+
+	if (r->cut || r->stop || job->harness[0] || !control_wanted(job->plan))
+		return false;
+	*c = (struct job){.plan = control_plan(job->plan, tape_span(job->tape)), .tape = tape_new(), .done = on_control_done,
+			  .ctx = r, .asker = job};
+	c->id = c->plan ? text_of(c->plan, "id") : "";
+	if (c->plan && c->tape && !r->ops->start(r->rig, c, &e)) {
+		r->running++;
+		r->weight += weight_of(c->plan);
+		return true;
+	}
+	tape_free(c->tape);
+	json_decref(c->plan);
+	c->tape = NULL;
+	c->plan = NULL;
+	return false;
+}
+
 static void on_done(void *ctx, struct job *job)
 {
 	struct runner *r = ctx;
 
 	r->running--;
 	r->weight -= weight_of(job->plan);
-	finish_job(r, job);
-	tape_free(job->tape);
-	job->tape = NULL;
-	start_more(r);
-	maybe_end(r);
+	if (!r->ops->virtual_time)
+		tape_sort(job->tape);
+	if (!start_control(r, job))
+		went(r, job);
 }
 
 static void could_not_start(struct runner *r, struct job *job, const char *why)
@@ -218,7 +276,7 @@ static void on_ready(void *ctx, bool ok, const char *why)
 static void abort_all(struct runner *r, bool hard)
 {
 	for (size_t i = 0; i < r->next; i++) {
-		struct job *job = &r->jobs[i];
+		struct job *job = r->controls[i].tape ? &r->controls[i] : &r->jobs[i];
 
 		if (!job->tape || !job->rig)
 			continue;
@@ -306,17 +364,36 @@ static void watch_signals(struct runner *r)
 
 static void apply_seed(struct runner *r)
 {
-	for (size_t i = 0; r->o->seed && i < r->n; i++)
-		json_object_set_new(r->plans[i], "seed", json_string(r->o->seed));
+	for (size_t i = 0; r->o->seed && i < r->asked_n; i++)
+		json_object_set_new(r->asked[i], "seed", json_string(r->o->seed));
+}
+
+static bool is_skipped(void *ctx, json_t *plan)
+{
+	char why[256];
+
+	return skip_reason(ctx, plan, why, sizeof(why));
+}
+
+static int make_units(struct runner *r)
+{
+	struct verdict_options verdict = {.allow_unjudged = r->o->allow_unjudged, .today = r->today};
+
+	r->repeats = repeats_new(r->asked, r->asked_n, is_skipped, r, &verdict);
+	if (!r->repeats)
+		return ERR_NOMEM;
+	r->plans = repeats_units(r->repeats);
+	r->n = repeats_n(r->repeats);
+	return 0;
 }
 
 static int id_width(const struct runner *r)
 {
 	size_t width = 0;
 
-	for (size_t i = 0; i < r->n; i++)
-		if (strlen(text_of(r->plans[i], "id")) > width)
-			width = strlen(text_of(r->plans[i], "id"));
+	for (size_t i = 0; i < r->asked_n; i++)
+		if (strlen(text_of(r->asked[i], "id")) > width)
+			width = strlen(text_of(r->asked[i], "id"));
 	return (int)width;
 }
 
@@ -354,7 +431,8 @@ static int open_all(struct runner *r, struct err *e)
 	r->result.started_unix_ms = (int64_t)time(NULL) * 1000;
 	r->console = console_new(stdout, id_width(r), CONSOLE_AUTO);
 	r->jobs = calloc(r->n, sizeof(*r->jobs));
-	if (!r->console || !r->jobs)
+	r->controls = calloc(r->n, sizeof(*r->controls));
+	if (!r->console || !r->jobs || !r->controls)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	r->rig = r->ops->open(&ro, on_ready, e);
 	return r->rig ? 0 : e->code;
@@ -387,8 +465,8 @@ static void skip_rest(struct runner *r)
 	for (size_t i = r->next; i < r->n; i++) {
 		struct scenario_result *s = run_result_add(&r->result, text_of(r->plans[i], "id"), &e);
 
-		if (s)
-			scenario_skip(s, why);
+		if (s && !scenario_skip(s, why))
+			repeats_ended(r->repeats, i, &r->result, s);
 	}
 	r->next = r->n;
 }
@@ -406,11 +484,11 @@ static void in_order(struct runner *r)
 {
 	size_t placed = 0;
 
-	for (size_t i = 0; i < r->n; i++) {
+	for (size_t i = 0; i < r->asked_n; i++) {
 		for (size_t k = placed; k < r->result.n; k++) {
 			struct scenario_result *s = r->result.scenarios[k];
 
-			if (strcmp(s->id, text_of(r->plans[i], "id")) != 0)
+			if (strcmp(s->id, text_of(r->asked[i], "id")) != 0)
 				continue;
 			memmove(&r->result.scenarios[placed + 1], &r->result.scenarios[placed],
 				(k - placed) * sizeof(r->result.scenarios[0]));
@@ -482,9 +560,14 @@ static void fini(struct runner *r)
 {
 	if (r->rig)
 		r->ops->close(r->rig);
-	for (size_t i = 0; r->jobs && i < r->n; i++)
+	for (size_t i = 0; r->jobs && r->controls && i < r->n; i++) {
 		tape_free(r->jobs[i].tape);
+		tape_free(r->controls[i].tape);
+		json_decref(r->controls[i].plan);
+	}
 	free(r->jobs);
+	free(r->controls);
+	repeats_free(r->repeats);
 	console_free(r->console);
 	folder_free(r->folder);
 	run_result_fini(&r->result);
@@ -500,7 +583,7 @@ static void fini(struct runner *r)
 
 int runner_run(json_t **plans, size_t n, const struct run_options *o)
 {
-	struct runner r = {.o = o, .plans = plans, .n = n};
+	struct runner r = {.o = o, .asked = plans, .asked_n = n};
 	struct err e = {0};
 	time_t now = time(NULL);
 	struct tm tm;
@@ -519,6 +602,11 @@ int runner_run(json_t **plans, size_t n, const struct run_options *o)
 	strftime(r.today, sizeof(r.today), "%Y-%m-%d", &tm);
 	run_result_init(&r.result);
 	apply_seed(&r);
+	if (make_units(&r)) {
+		fputs("quicrig run: error: out of memory\n", stderr);
+		fini(&r);
+		return EXIT_ENVIRONMENT;
+	}
 	watch_signals(&r);
 	if (open_all(&r, &e)) {
 		fprintf(stderr, "quicrig run: error: %s\n", err_format(&e, text, sizeof(text)));

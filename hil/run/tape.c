@@ -138,3 +138,14 @@ void tape_sha256(const struct tape *t, char out[65])
 	gnutls_hash_deinit(h, digest);
 	hash_hex(digest, HASH_SIZE, out);
 }
+
+time_ns tape_span(const struct tape *t)
+{
+	size_t n = tape_count(t), i = n;
+
+	if (!n)
+		return 0;
+	while (i-- && tape_at(t, i)->kind != J_SCENARIO_END)
+		;
+	return tape_at(t, i < n ? i : n - 1)->t - tape_at(t, 0)->t;
+}

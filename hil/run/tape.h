@@ -29,4 +29,7 @@ int tape_write(const struct tape *t, FILE *f);
 /* Lower-case hex SHA-256 of what tape_write writes. */
 void tape_sha256(const struct tape *t, char out[65]);
 
+/* From its first event to its scenario.end, or its last event where it has none. */
+time_ns tape_span(const struct tape *t);
+
 #endif

@@ -7,6 +7,7 @@
 #include <ev.h>
 
 #include "core/world_live.h"
+#include "hil/run/control.h"
 #include "hil/run/job.h"
 #include "hil/run/judging.h"
 
@@ -19,6 +20,10 @@ struct run {
 	struct trial *trial;
 	struct job job;
 	struct judging *judging;
+	time_ns first, last; /* of its journal, up to scenario.end */
+	/* the control that it asks for; NULL, zero: none is under way */
+	struct job control;
+	struct judging *control_judging;
 };
 
 struct trials {
@@ -101,19 +106,77 @@ static void on_event(void *ctx, struct job *job, const struct journal_event *ev,
 	struct run *r = job->asker;
 
 	(void)ctx;
+	if (!judging_events(r->judging))
+		r->first = ev->t;
+	if (ev->t > r->last && ev->kind != J_RUN_END)
+		r->last = ev->t;
 	judging_event(r->judging, ev, line, len);
 	if (r->trial->event)
 		r->trial->event(r->trial, ev, line, len);
 }
 
-static void on_done(void *ctx, struct job *job)
+static void went(struct run *r)
 {
-	struct run *r = job->asker;
-	struct trials *ts = ctx;
+	struct trials *ts = r->ts;
 
 	finish(r);
 	start_more(ts);
 	maybe_end(ts);
+}
+
+static void on_control_event(void *ctx, struct job *job, const struct journal_event *ev, const char *line, size_t len)
+{
+	struct run *r = job->asker;
+
+	(void)ctx;
+	judging_event(r->control_judging, ev, line, len);
+}
+
+static void on_control_done(void *ctx, struct job *job)
+{
+	struct run *r = job->asker;
+	struct scenario_result s = {0};
+	json_t *lives = judging_lives(r->control_judging);
+
+	(void)ctx;
+	judging_finish(r->control_judging, job->end, job->harness, &s);
+	r->job.interrupted = r->job.interrupted || job->interrupted;
+	if (lives)
+		control_take(r->trial->plan, &s, lives);
+	scenario_result_fini(&s);
+	judging_free(r->control_judging);
+	r->control_judging = NULL;
+	json_decref(job->plan);
+	went(r);
+}
+
+/* The same once more without the faults, where the plan asks for it. */
+static bool start_control(struct run *r)
+{
+	struct job *c = &r->control;
+	struct err e = {0};
+
+	if (r->ts->over || r->ts->stop || r->job.interrupted || r->job.harness[0] || !control_wanted(r->trial->plan))
+		return false;
+	*c = (struct job){.plan = control_plan(r->trial->plan, r->last - r->first), .event = on_control_event,
+			  .done = on_control_done, .ctx = r->ts, .asker = r};
+	c->id = json_string_value(json_object_get(c->plan, "id"));
+	r->control_judging = c->plan ? judging_new(c->plan, true, r->ts->today, &e) : NULL;
+	if (r->control_judging && !rig_virtual_ops.start(r->ts->rig, c, &e))
+		return true;
+	judging_free(r->control_judging);
+	r->control_judging = NULL;
+	json_decref(c->plan);
+	return false;
+}
+
+static void on_done(void *ctx, struct job *job)
+{
+	struct run *r = job->asker;
+
+	(void)ctx;
+	if (!start_control(r))
+		went(r);
 }
 
 static int prepare(struct run *r, struct err *e)
@@ -123,6 +186,9 @@ static int prepare(struct run *r, struct err *e)
 
 	free_result(t);
 	tape_free(t->tape);
+	/* an older one may be of a plan that was changed since */
+	if (json_object_get(t->plan, "control"))
+		json_object_del(t->plan, "control");
 	t->tape = t->keep ? tape_new() : NULL;
 	t->result = calloc(1, sizeof(*t->result));
 	if (!t->result || text_set(&t->result->id, id ? id : "") || (t->keep && !t->tape))
@@ -196,7 +262,9 @@ static void interrupt(struct trials *ts)
 		next = r->next;
 		if (!r->job.harness[0])
 			snprintf(r->job.harness, sizeof(r->job.harness), "interrupted");
-		rig_virtual_ops.abort(ts->rig, &r->job, true);
+		if (r->control_judging)
+			snprintf(r->control.harness, sizeof(r->control.harness), "interrupted");
+		rig_virtual_ops.abort(ts->rig, r->control_judging ? &r->control : &r->job, true);
 	}
 	maybe_end(ts);
 }

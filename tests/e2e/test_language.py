@@ -59,6 +59,73 @@ check("junit.xml: skipped", "not counted until" in (work / "out" / "latest" / "j
 expect("until it ends", run("run", "--out", "out", scenario("over.yaml", shaky % "2020-01-31")), 1, "FAIL  q/shaky",
        "note: its quarantine ended on 2020-01-31: #12")
 
+# ---- repeat ----
+many = scenario("many.yaml", """version: 1
+suite: many
+scenarios:
+  - name: enough
+    devices: {count: 1}
+    settings: {code_wait: 3s}
+    repeat: {runs: 24, pass: ">= 50%"}
+    faults: [{on: sms.submitted, chance: 20%, do: lose}]
+    expect: {codes: {issued: 1}}
+  - name: too-few
+    devices: {count: 1}
+    settings: {code_wait: 3s}
+    repeat: {runs: 24, pass: ">= 80%", confidence: 99%}
+    faults: [{on: sms.submitted, chance: 20%, do: lose}]
+    expect: {codes: {issued: 1}}
+  - name: known
+    devices: {count: 1}
+    repeat: {runs: 10, pass: ">= 50%"}
+    xfail: {reason: "#9", until: 2099-01-31}
+    expect: {final: IDLE}
+""")
+got = run("run", "--hash", "--out", "out", many)
+expect("a share of many runs", got, 1, "PASS  many/enough", "of 24 runs passed: at least", "FAIL  many/too-few",
+       "many.yaml:13:13", "at least 80% of runs pass, with 99% confidence", "out/latest/many/too-few.run", "XFAIL many/known",
+       "3 run: 1 passed, 1 failed, 1 failed as expected")
+report = json.loads((work / "out" / "latest" / "report.json").read_text())
+check("one result a scenario, in the files' order", [s["id"] for s in report["scenarios"]] ==
+      ["many/enough", "many/too-few", "many/known"], [s["id"] for s in report["scenarios"]])
+check("all runs' devices are counted", [s["devices"] for s in report["scenarios"]] == [24, 24, 10])
+hashes = [line for line in got[1].splitlines() if line.startswith("journal ")]
+other = run("run", "--hash", "--seed", "7", "--filter", "*known", "--out", "out", many)[1]
+check("another seed, other runs", "many/known" in other and not any(h in other for h in hashes), other)
+again = run("run", "--hash", "--out", "out", many)
+check("the same seed, the same runs", hashes == [line for line in again[1].splitlines() if line.startswith("journal ")])
+one = next((work / "out" / "latest" / "many").glob("too-few.run*"))
+expect("one run of them replays", run("replay", one), 0, "alike", "same verdict (FAIL)")
+
+# ---- control ----
+control = scenario("control.yaml", """version: 1
+suite: control
+scenarios:
+  - name: alone
+    devices: {A: {count: 3}, B: {count: 2}}
+    faults: [{on: tokens.written, who: "A[3]", do: power_cut, then: {after: 5s, do: power_on}}]
+    expect: {final: PROVISIONED, others: {same_as: control}}
+  - name: everybody
+    devices: {A: {count: 3}, B: {count: 2}}
+    faults: [{on: server.reply, match: {resource: registerDevice}, nth: 2, do: restart, after: 3s}]
+    expect: {final: PROVISIONED, others: {same_as: control}}
+  - name: sms
+    devices: {A: {count: 3}}
+    settings: {code_wait: 3s}
+    faults: [{on: sms.submitted, nth: 2, do: lose}]
+    expect: {final: PROVISIONED, others: {same_as: control}}
+""")
+got = run("run", "--out", "out", control)
+expect("a fault that others do not notice, and some that they do", got, 1, "PASS  control/alone", "FAIL  control/everybody",
+       "control.yaml:11:42", "as in the control run", "in the control NP RG AC LI PV", "FAIL  control/sms")
+folder = work / "out" / "latest" / "control" / "everybody"
+plan = json.loads((folder / "plan.json").read_text())
+check("what the control showed is recorded", len(plan["control"]["lives"]) == 5, plan.get("control"))
+expect("and replays", run("replay", folder), 0, "alike", "same verdict (FAIL)")
+expect("shrink runs a control for each try", run("shrink", folder, "--wall", "60s", timeout=120), 0, "others")
+expect("a live rig has a control, too",
+       run("run", "--rig", "loopback", "--filter", "*alone", "--out", "out", control), 0, "PASS  control/alone")
+
 # ---- what a live rig cannot do ----
 live = scenario("live.yaml", """version: 1
 suite: live

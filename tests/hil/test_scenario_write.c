@@ -57,6 +57,8 @@ static const char *const rows[] = {
 	     "    thresholds:\n      - {metric: bootstrap_time, min_samples: 1000, p99: \"< 2s\"}\n"
 	     "      - {metric: sms_time, p99.9: \"<= 1500ms\"}\n",
 	HEAD "    devices: {count: 1}\n    expect:\n      path: [..., LOGGING_IN, IDLE]\n",
+	HEAD "    repeat: {runs: 200, pass: \">= 98%\", confidence: 95%}\n    devices: {count: 2}\n    faults:\n"
+	     "      - {on: tokens.written, who: \"A[1]\", do: power_cycle}\n    expect:\n      others: {same_as: control}\n",
 	HEAD "    network: {loss: 1%, burst: 3, phase: handshake, rate: 64kbit/s, queue: 12000, mtu: 1280, "
 	     "blackhole: {on: 5s, off: 2s}, drop: {up: [1, \"3..5\", 9], per: connection}, rebind: {what: port, after: 1s, "
 	     "every: 5s}}\n    devices:\n      A: {count: 1}\n"
