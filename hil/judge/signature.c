@@ -78,6 +78,7 @@ static void finish(struct signature *s)
 static void of_cause(const struct check_result *c, const struct cause *why, struct signature *out)
 {
 	memset(out, 0, sizeof(*out));
+	out->invariant = c->kind == CHECK_INVARIANT;
 	snprintf(out->text, sizeof(out->text), "%s: ", c->name ? c->name : check_kind_name(c->kind));
 	add_plain(out->text, sizeof(out->text), why->got);
 	if (why->blame != BLAME_NONE)
@@ -130,6 +131,14 @@ void signature_of(const struct scenario_result *s, struct signature *out)
 		add_plain(out->text, sizeof(out->text), s->reason);
 		finish(out);
 	}
+}
+
+void signature_xfail(const struct signature *s, char *out, size_t size)
+{
+	int name = s->invariant ? (int)strcspn(s->text, ":") : 0;
+
+	snprintf(out, size, "xfail: {reason: \"…\", until: YYYY-MM-DD%s%.*s%s}", name ? ", invariants: [" : "", name, s->text,
+		 name ? "]" : "");
 }
 
 bool signature_in(const struct scenario_result *s, const char *id)

@@ -14,6 +14,7 @@
 struct signature {
 	char id[SIGNATURE_ID_SIZE];    /* 8 hex digits; "" : nothing failed */
 	char text[SIGNATURE_TEXT_MAX]; /* for people: "final: IDLE (refused, 403) · server: …" */
+	bool invariant;		       /* of the oracle: an xfail must name it; it is `text` up to its ':' */
 };
 
 /* Of the failure that says most: a broken invariant before an expectation, a step that
@@ -22,6 +23,8 @@ struct signature {
 void signature_of(const struct scenario_result *s, struct signature *out);
 /* A text without what belongs to one run only: "after 7.4 s" and "after 7.5 s" are one. */
 void signature_plain(const char *text, char out[SIGNATURE_TEXT_MAX]);
+/* The line that makes a scenario that fails so a known failure, its reason and day left open. */
+void signature_xfail(const struct signature *s, char *out, size_t size);
 /* Is it among the failures of `s`, whatever else failed with it? */
 bool signature_in(const struct scenario_result *s, const char *id);
 

@@ -356,6 +356,7 @@ static void for_the_virtual_rig(json_t *plan)
 	/* a model of the network would draw anew what is pinned here */
 	json_object_set_new(plan, "carrier", json_string("immediate"));
 	json_object_del(plan, "xfail");
+	json_object_del(plan, "quarantine");
 	json_object_del(plan, "skip");
 	json_object_del(plan, "requires");
 	json_array_append_new(tags, json_string("lifted"));

@@ -162,6 +162,7 @@ int prove_plans(struct prove *p, json_t *const *plans, size_t n, struct err *e)
 		size_t at;
 
 		if (json_object_get(plans[i], "skip") || json_object_get(plans[i], "xfail") ||
+		    json_object_get(plans[i], "quarantine") ||
 		    !rig_serves("virtual", NULL, plans[i], why, sizeof(why)))
 			continue;
 		/* the smallest first; equals keep the files' order */

@@ -112,7 +112,8 @@ static struct soak_finding *found(struct soak *s, const struct signature *sig, e
 	if (!f || f->times++)
 		return f;
 	f->first_seed = seed_of(plan);
-	f->verdict = verdict;
+	if (!f->regression)
+		f->verdict = verdict;
 	f->events = seen->events;
 	snprintf(f->hash, sizeof(f->hash), "%s", seen->hash);
 	if (seen->result->folder) {
@@ -158,9 +159,9 @@ void soak_regression(struct soak *s, json_t *plan, const struct scenario_result 
 		return;
 	signature_of(result, &sig);
 	f = add(s,
-		result->verdict == VERDICT_XFAIL   ? SOAK_KNOWN
-		: result->verdict == VERDICT_XPASS ? SOAK_FIXED
-						   : SOAK_REGRESSED,
+		result->verdict == VERDICT_XFAIL || result->verdict == VERDICT_QUARANTINE ? SOAK_KNOWN
+		: result->verdict == VERDICT_XPASS					  ? SOAK_FIXED
+											  : SOAK_REGRESSED,
 		&sig);
 	if (!f)
 		return;

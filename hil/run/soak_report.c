@@ -170,6 +170,7 @@ static const char *text_of(json_t *object, const char *a, const char *b)
 static void print_finding(const struct soak *s, const struct soak_finding *f, FILE *out)
 {
 	const char *id = text_of(f->regression, "id", NULL);
+	const char *mark = f->verdict == VERDICT_QUARANTINE ? "quarantine" : "xfail";
 
 	fprintf(out, " %-9s %s", soak_status_name(f->status), f->signature.id);
 	if (f->regression)
@@ -181,8 +182,8 @@ static void print_finding(const struct soak *s, const struct soak_finding *f, FI
 	else
 		fprintf(out, "\n   %s", f->signature.text);
 	if (f->status == SOAK_KNOWN)
-		fprintf(out, "\n   known: %s, until %s", text_of(f->regression, "xfail", "reason"),
-			text_of(f->regression, "xfail", "until"));
+		fprintf(out, "\n   known: %s, until %s", text_of(f->regression, mark, "reason"),
+			text_of(f->regression, mark, "until"));
 	if (f->note[0])
 		fprintf(out, "\n   note: %s", f->note);
 	if (f->shrunk[0])

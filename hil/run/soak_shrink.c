@@ -25,14 +25,16 @@ static int write_file(const char *path, const struct buf *text)
 
 static int write_shrunk(struct soak_finding *f, const struct shrink_result *r, struct err *e)
 {
-	char comment[SIGNATURE_TEXT_MAX + 100], path[PATH_MAX];
+	char comment[SIGNATURE_TEXT_MAX + 400], xfail[200], path[PATH_MAX];
 	struct buf text;
 	int rv;
 
 	if (snprintf(path, sizeof(path), "%s/shrunk.yaml", f->folder) >= (int)sizeof(path))
 		return err_set(e, ERR_LIMIT, "path too long");
-	snprintf(comment, sizeof(comment), "Shrunk from a soak's seed 0x%llx%s.\nIt failed with %s",
-		 (unsigned long long)f->first_seed, r->complete ? "" : ", as far as there was time", r->signature.text);
+	signature_xfail(&r->signature, xfail, sizeof(xfail));
+	snprintf(comment, sizeof(comment),
+		 "Shrunk from a soak's seed 0x%llx%s.\nIt failed with %s\nTo know it until it is mended: %s",
+		 (unsigned long long)f->first_seed, r->complete ? "" : ", as far as there was time", r->signature.text, xfail);
 	buf_init(&text, SCENARIO_TEXT_MAX);
 	rv = scenario_write(r->plan, comment, &text, e);
 	if (!rv && write_file(path, &text))

@@ -34,6 +34,13 @@ got = run("prove", "--bug", "leaves-idle", scenario("red.yaml", LAZY.replace("lo
     "tokens: {issued: \"<= 100\"}", "final: IDLE")))
 expect("a library that is red without any bug proves nothing", got, 1, " RED ", "lazy/never-passes",
        "nothing planted: 0 of 1 green")
+shaky = scenario("shaky.yaml", BITES + """  - name: nobody-relies-on-it
+    devices: {count: 1}
+    quarantine: {reason: "#7", until: 2999-01-01}
+    expect: {final: IDLE}
+""")
+expect("what is in quarantine proves nothing, and is not red", run("prove", "--bug", "login-without-code", shaky), 0, "1 caught",
+       "nothing planted: 1 of 1 green")
 # it waits shorter than the device's own timer: nobody can say who let it down
 impatient = scenario("impatient.yaml", """version: 1
 suite: impatient

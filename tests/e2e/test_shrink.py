@@ -33,6 +33,10 @@ scenarios:
   - name: fine
     devices: {count: 1}
     expect: {final: PROVISIONED}
+  - name: unreliable
+    devices: {count: 2, known: false}
+    quarantine: {reason: "#7", until: 2999-01-01}
+    expect: {final: PROVISIONED}
 """)
 
 
@@ -66,6 +70,8 @@ check("one signature before and behind", before and before == re.findall(r"fails
 # ---- what cannot be shrunk ----
 code, text, log = shrink(f"{big}:fine")
 check("what passes is not shrunk", code == 4 and not text and "does not fail" in log, (code, log))
+code, text, log = shrink(f"{big}:unreliable")
+check("what is in quarantine fails, too", code == 0 and "count: 1" in text and "quarantine" not in text, (code, text, log))
 code, text, log = shrink(big)
 check("one scenario at a time", code == 2 and "big.yaml:NAME" in log, (code, log))
 code, text, log = shrink(f"{big}:nobody")

@@ -3,6 +3,7 @@
 regressed, cut short by a signal or the wall; and once on real sockets and modems."""
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -48,6 +49,8 @@ quick = (*SMALL, "--seeds", 1, "--canary", 0)
 expect("regressions that pass", run("soak", *quick, scenario("a.yaml", LIBRARY)), 0, "regressions: 1 of 1 run")
 expect("a known failure is no news", run("soak", *quick, scenario("b.yaml", LIBRARY + KNOWN)), 0, "KNOWN", "r/known", "#7",
        "2999-01-01")
+expect("one in quarantine fails nothing",
+       run("soak", *quick, scenario("q.yaml", LIBRARY + KNOWN.replace("xfail", "quarantine"))), 0, "KNOWN", "known: #7, until 2999")
 expect("what is not for this rig is no regression",
        run("soak", *quick, scenario("g.yaml", LIBRARY + BAD + "    rigs: [loopback]\n" +
                                     BAD.replace("bad", "later") + "    skip: not yet\n")), 0, "regressions: 1 of 3 run",
@@ -88,7 +91,8 @@ expect("a defect of the product is new", with_defect("soak", *hour), 1, "NEW", "
 shrunk = (work / "out" / "soak-latest" / report()["findings"][0]["signature"] / "shrunk.yaml").read_text()
 expect("its small scenario fails alike", with_defect("run", scenario("shrunk.yaml", shrunk)), 1, "did not rotate")
 expect("and passes where the defect is mended", run("run", "shrunk.yaml"), 0, "1 passed")
-xfail = shrunk.replace("    timeout:", "    xfail: {reason: \"#9\", until: 2999-01-01}\n    timeout:")
+line = re.search(r"^# To know it until it is mended: (xfail: .*)$", shrunk, re.M).group(1)
+xfail = re.sub(r"(  - name: .*\n)", rf"\1    {line}\n", shrunk).replace("…", "#9").replace("YYYY-MM-DD", "2999-01-01")
 expect("committed with an xfail it is known", with_defect("soak", *hour, scenario("known.yaml", xfail)), 0, "KNOWN", "#9",
        "1 of 1 seeds")
 expect("and fixed once it is mended", run("soak", *hour, "known.yaml"), 1, "FIXED", "take its xfail out")

@@ -72,6 +72,7 @@ END_TEST
 START_TEST(test_what_says_most)
 {
 	struct scenario_result s = {0};
+	char line[200];
 	struct signature x;
 
 	failing(&s, CHECK_STEP, "wait", "timeout", BLAME_UNKNOWN, NULL);
@@ -80,9 +81,14 @@ START_TEST(test_what_says_most)
 	failing(&s, CHECK_EXPECTATION, "final", "REGISTERING", BLAME_UNKNOWN, NULL);
 	signature_of(&s, &x);
 	ck_assert_msg(strncmp(x.text, "final: ", 7) == 0, "%s", x.text);
+	signature_xfail(&x, line, sizeof(line));
+	ck_assert_str_eq(line, "xfail: {reason: \"…\", until: YYYY-MM-DD}");
 	failing(&s, CHECK_INVARIANT, "one-family", "two live families", BLAME_SERVER, NULL);
 	signature_of(&s, &x);
 	ck_assert_msg(strncmp(x.text, "one-family: ", 12) == 0, "%s", x.text);
+	ck_assert(x.invariant);
+	signature_xfail(&x, line, sizeof(line));
+	ck_assert_str_eq(line, "xfail: {reason: \"…\", until: YYYY-MM-DD, invariants: [one-family]}");
 	ck_assert(signature_in(&s, x.id));
 	ck_assert(!signature_in(&s, "00000000"));
 	scenario_result_fini(&s);

@@ -184,7 +184,7 @@ START_TEST(test_a_journal_too_long_to_keep)
 	const char *folder;
 
 	o.record_max = 10;
-	o.shrink_s = 20;
+	o.shrink_s = 4;
 	o.seeds = 1;
 	o.seed = 3;
 	ck_assert_int_eq(soak_run(&o), 1);
