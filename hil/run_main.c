@@ -32,7 +32,7 @@ static const char help[] =
 	"  -j, --jobs N      scenarios at once (default: virtual 2, loopback 6)\n"
 	"  --out DIR         where runs are kept (default: out)\n"
 	"  --keep-all        a folder that replays also of each scenario that passed\n"
-	"  --wall TIME       limit of real time for the whole run, e.g. 10m\n"
+	"  --wall TIME       limit of real time for the whole run, e.g. 10m (0s: none)\n"
 	"  --allow-unjudged  an expectation that cannot be judged does not count\n"
 	"  --require-coverage P%   fail where less of the transition table was exercised\n"
 	"  --hash            print the SHA-256 of each scenario's journal\n"

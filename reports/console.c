@@ -1,19 +1,24 @@
 #include "reports/console.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define ID_WIDTH_MIN 24
 #define ID_WIDTH_MAX 48
 #define CHECKS_SHOWN 10
 #define PLACE_MAX    160
+#define WIDTH_MIN    40 /* a narrower screen wraps by itself */
+#define LABEL_INDENT 5
 
 struct console {
 	FILE *out; /* borrowed */
 	bool colored, tty;
 	int id_width;
+	int width; /* columns of the screen; 0: lines are as long as they are */
 	bool footnoted; /* "* virtual time" was explained */
 	bool progress;  /* a progress line stands there */
 };
@@ -32,6 +37,20 @@ static const char *or_empty(const char *s)
 	return s ? s : "";
 }
 
+/* A terminal's own; of anything else what COLUMNS says, which a shell does not export by itself. */
+static int screen_width(FILE *out, bool tty)
+{
+	const char *columns = getenv("COLUMNS");
+	struct winsize size;
+	int width = 0;
+
+	if (columns)
+		width = atoi(columns);
+	else if (tty && ioctl(fileno(out), TIOCGWINSZ, &size) == 0)
+		width = size.ws_col;
+	return width >= WIDTH_MIN ? width : 0;
+}
+
 struct console *console_new(FILE *out, int id_width, enum console_color color)
 {
 	const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
@@ -41,6 +60,7 @@ struct console *console_new(FILE *out, int id_width, enum console_color color)
 		return NULL;
 	c->out = out;
 	c->tty = isatty(fileno(out)) == 1 && !(term && strcmp(term, "dumb") == 0);
+	c->width = screen_width(out, c->tty);
 	c->colored = color == CONSOLE_COLORED ||
 		     (color == CONSOLE_AUTO && c->tty && !(no_color && no_color[0]));
 	c->id_width = id_width < ID_WIDTH_MIN ? ID_WIDTH_MIN : id_width > ID_WIDTH_MAX ? ID_WIDTH_MAX : id_width;
@@ -87,6 +107,61 @@ void console_progress(struct console *c, const char *text)
 	c->progress = true;
 }
 
+/* ---- lines no wider than the screen ---- */
+
+/* Characters, not bytes: all that is printed here is one column wide. */
+static int columns(const char *text, size_t len)
+{
+	int n = 0;
+
+	for (size_t i = 0; i < len; i++)
+		n += ((unsigned char)text[i] & 0xC0) != 0x80;
+	return n;
+}
+
+/* How much of `text` fits into `room` columns, broken between words where that is possible. */
+static size_t piece(const char *text, int room)
+{
+	size_t end = 0, space = 0;
+	int n = 0;
+
+	while (text[end]) {
+		if (((unsigned char)text[end] & 0xC0) != 0x80 && n++ == room)
+			return space ? space : end;
+		if (text[end] == ' ' && strspn(text, " ") < end)
+			space = end;
+		end++;
+	}
+	return end;
+}
+
+static void say(struct console *c, int indent, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* One line; what does not fit stands under it, `indent` columns in. */
+static void say(struct console *c, int indent, const char *fmt, ...)
+{
+	char *text = NULL;
+	const char *p;
+	va_list ap;
+	size_t n;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	va_end(ap);
+	if (!text)
+		return;
+	p = text;
+	n = c->width ? piece(p, c->width) : strlen(p);
+	fprintf(c->out, "%.*s\n", (int)n, p);
+	while (p[n]) {
+		p += n;
+		p += strspn(p, " ");
+		n = piece(p, c->width - indent);
+		fprintf(c->out, "%*s%.*s\n", indent, "", (int)n, p);
+	}
+	free(text);
+}
+
 static const char *place_text(const struct check_result *k, char *out, size_t size)
 {
 	if (k->at.file && k->at.file[0])
@@ -96,16 +171,21 @@ static const char *place_text(const struct check_result *k, char *out, size_t si
 	return out;
 }
 
-static void put_cause(struct console *c, const struct scenario_result *s, const struct cause *k, int width)
+/* `label` is where "expected" and "got" begin. */
+static void put_cause(struct console *c, const struct scenario_result *s, const struct cause *k, int label)
 {
-	fprintf(c->out, "   %-*s  %s", width, "got", or_empty(k->got));
+	char at[48] = "", who[80] = "";
+
 	if (k->t != TIME_NEVER)
-		fprintf(c->out, " at +%" PRIu64 ".%03" PRIu64 " s", k->t / NS_PER_S, k->t % NS_PER_S / NS_PER_MS);
+		snprintf(at, sizeof(at), " at +%" PRIu64 ".%03" PRIu64 " s", k->t / NS_PER_S, k->t % NS_PER_S / NS_PER_MS);
 	if (k->count > 1)
-		fprintf(c->out, " (%u times%s%s)", k->count, k->first ? ", first " : "", or_empty(k->first));
+		snprintf(who, sizeof(who), " (%u times%s%s)", k->count, k->first ? ", first " : "", or_empty(k->first));
 	else if (k->first && s->devices > 1)
-		fprintf(c->out, " (%s)", k->first);
-	fputc('\n', c->out);
+		snprintf(who, sizeof(who), " (%s)", k->first);
+	if (label == LABEL_INDENT)
+		say(c, label + 9, "%*s%-8s %s%s%s", label, "", "got", or_empty(k->got), at, who);
+	else
+		say(c, label + 9, "   %-*s  %s%s%s", label - 5, "got", or_empty(k->got), at, who);
 }
 
 static bool same_blame(const struct cause *a, const struct cause *b)
@@ -116,19 +196,26 @@ static bool same_blame(const struct cause *a, const struct cause *b)
 static void put_check(struct console *c, const struct scenario_result *s, const struct check_result *k)
 {
 	char place[PLACE_MAX];
-	int width;
+	int label;
 
 	place_text(k, place, sizeof(place));
-	width = (int)strlen(place);
+	label = columns(place, strlen(place)) + 5;
 	if (k->status == CHECK_UNJUDGED) {
-		fprintf(c->out, "   %s  UNJUDGED %s (%s)\n", place, or_empty(k->expected), or_empty(k->note));
+		say(c, LABEL_INDENT, "   %s  UNJUDGED %s (%s)", place, or_empty(k->expected), or_empty(k->note));
 		return;
 	}
-	fprintf(c->out, "   %s  expected %s\n", place, or_empty(k->expected));
+	/* a long place leaves no room beside it */
+	if (c->width && label > c->width / 2) {
+		label = LABEL_INDENT;
+		say(c, label, "   %s", place);
+		say(c, label + 9, "%*sexpected %s", label, "", or_empty(k->expected));
+	} else {
+		say(c, label + 9, "   %s  expected %s", place, or_empty(k->expected));
+	}
 	for (unsigned i = 0; i < k->causes_n; i++)
-		put_cause(c, s, &k->causes[i], width);
+		put_cause(c, s, &k->causes[i], label);
 	if (k->causes_more)
-		fprintf(c->out, "   %-*s  … and %u more\n", width, "got", k->causes_more);
+		say(c, label + 9, "%*s… and %u more", label + (label == LABEL_INDENT ? 9 : 0), "", k->causes_more);
 	for (unsigned i = 0; i < k->causes_n; i++) {
 		bool said = false;
 
@@ -136,10 +223,8 @@ static void put_check(struct console *c, const struct scenario_result *s, const 
 			said = said || same_blame(&k->causes[i], &k->causes[j]);
 		if (said)
 			continue;
-		fprintf(c->out, "   blame: %s", blame_name(k->causes[i].blame));
-		if (k->causes[i].why)
-			fprintf(c->out, " (%s)", k->causes[i].why);
-		fputc('\n', c->out);
+		say(c, 10, k->causes[i].why ? "   blame: %s (%s)" : "   blame: %s%s", blame_name(k->causes[i].blame),
+		    or_empty(k->causes[i].why));
 	}
 }
 
@@ -181,15 +266,31 @@ static void put_block(struct console *c, const struct scenario_result *s)
 		put_check(c, s, k);
 	}
 	if (hidden)
-		fprintf(c->out, "   … and %u more checks, see report.json\n", hidden);
+		say(c, LABEL_INDENT, "   … and %u more checks, see report.json", hidden);
 	if (s->folder)
 		fprintf(c->out, "   replay: quicrig replay %s%s\n", s->virtual_time ? "" : "--lift ", s->folder);
+}
+
+/* Behind the verdict: what there is no room for stands in the next line. */
+static void put_row(struct console *c, const char *id, const char *devices, const char *span, const char *tail)
+{
+	int used = 7 + (columns(id, strlen(id)) > c->id_width ? columns(id, strlen(id)) : c->id_width) + 1 + 12 + 1 + 8 + 1;
+
+	fprintf(c->out, " %-*s %-12s", c->id_width, id, devices);
+	if (!c->width || used + columns(tail, strlen(tail)) <= c->width) {
+		fprintf(c->out, " %-8s %s\n", span, tail);
+		return;
+	}
+	fprintf(c->out, " %s\n", span);
+	if (tail[0])
+		say(c, 7, "       %s", tail);
 }
 
 void console_scenario(struct console *c, const struct scenario_result *s)
 {
 	bool bad = s->verdict == VERDICT_FAIL || s->verdict == VERDICT_INCONCLUSIVE || s->verdict == VERDICT_XPASS;
 	char span[32], wall[32], devices[32], note[96] = "";
+	const char *tail = note;
 
 	clear_progress(c);
 	if (s->verdict == VERDICT_SKIP) /* counted, with its reason, at the end */
@@ -202,22 +303,19 @@ void console_scenario(struct console *c, const struct scenario_result *s)
 			 console_duration(s->wall_ns, wall, sizeof(wall)));
 	}
 	snprintf(devices, sizeof(devices), "%u device%s", s->devices, s->devices == 1 ? "" : "s");
-	fprintf(c->out, " %s%-5s%s %-*s %-12s %-8s", c->colored ? faces[s->verdict].color : "",
-		faces[s->verdict].word, c->colored ? "\033[0m" : "", c->id_width, or_empty(s->id), devices, span);
-	if (bad && s->virtual_time) {
-		fprintf(c->out, " %s\n", note);
+	if (bad && s->virtual_time)
 		c->footnoted = true;
-	} else {
-		bool reason = s->reason && (s->verdict == VERDICT_XFAIL || s->verdict == VERDICT_QUARANTINE);
-
-		fprintf(c->out, " %s\n", or_empty(reason ? s->reason : s->summary));
-	}
+	else
+		tail = s->reason && (s->verdict == VERDICT_XFAIL || s->verdict == VERDICT_QUARANTINE) ? s->reason : s->summary;
+	fprintf(c->out, " %s%-5s%s", c->colored ? faces[s->verdict].color : "", faces[s->verdict].word,
+		c->colored ? "\033[0m" : "");
+	put_row(c, or_empty(s->id), devices, span, or_empty(tail));
 	if (bad)
 		put_block(c, s);
 	if (bad && s->reason && (s->verdict == VERDICT_XPASS || !s->checks_n))
-		fprintf(c->out, "   %s\n", s->reason);
+		say(c, LABEL_INDENT, "   %s", s->reason);
 	for (size_t i = 0; i < s->notes_n; i++)
-		fprintf(c->out, "   note: %s\n", s->notes[i]);
+		say(c, 9, "   note: %s", s->notes[i]);
 	fflush(c->out);
 }
 

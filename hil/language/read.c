@@ -89,6 +89,12 @@ static void value_hint(const struct yaml_node *n, const struct vocab_key *k, cha
 		if (!*out)
 			snprintf(out, size, "one of: %s", k->arg);
 		return;
+	case VOCAB_BOOL:
+		if (vocab_has("yes Yes YES on On ON True TRUE y", n->text))
+			snprintf(out, size, "write true");
+		else if (vocab_has("no No NO off Off OFF False FALSE n", n->text))
+			snprintf(out, size, "write false");
+		return;
 	case VOCAB_STATE:
 		near_states(&near);
 		break;

@@ -112,7 +112,8 @@ static void read_arrive(struct reader *r, const struct yaml_node *n, json_t *pla
 	const struct yaml_node *value = yaml_get(n, "ramp");
 
 	if (read_map(r, n, "arrive", none) && value && (ramp = read_key(r, value, "arrive", "ramp"))) {
-		if (json_number_value(json_object_get(ramp, "from")) + json_number_value(json_object_get(ramp, "to")) <= 0)
+		if (json_object_get(ramp, "from") && json_object_get(ramp, "to") &&
+		    json_number_value(json_object_get(ramp, "from")) + json_number_value(json_object_get(ramp, "to")) <= 0)
 			diag_error(r->ds, r->src, value->at, NULL, "nobody ever arrives: 'from' and 'to' are both 0");
 		read_put(r, plan, "arrive", ramp);
 	}

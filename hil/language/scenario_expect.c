@@ -320,7 +320,7 @@ static void add_counts(struct reader *r, const struct yaml_node *n, const char *
 			diag_error(r->ds, r->src, i->key->at, NULL, "'%.40s' is no reply code", i->key->text);
 			continue;
 		}
-		range = read_value(r, i->value, k);
+		range = read_key(r, i->value, place, i->key->text);
 		if (!range)
 			continue;
 		part = json_object();

@@ -33,7 +33,7 @@ json_t *scenario_path(struct reader *r, const struct yaml_node *n);
 /* `match` of an event: {field: value}, held against the journal's table. */
 json_t *scenario_match(struct reader *r, const struct yaml_node *n, enum journal_kind kind);
 
-/* `repeat` and `others`, held against the rest of the scenario. */
+/* Settings that belong together, `repeat` and `others`, held against the rest of the scenario. */
 void scenario_many(struct reader *r, const struct yaml_node *node, json_t *plan);
 /* What only the whole tells. `node` is the scenario's. */
 void scenario_whole(struct reader *r, const struct yaml_node *node, json_t *plan);

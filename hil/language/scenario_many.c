@@ -1,8 +1,9 @@
-/* Claims about many runs, and about a run held against its control. */
+/* What settings say together, claims about many runs, and about a run held against its control. */
 #include <math.h>
 #include <string.h>
 
 #include "core/binomial.h"
+#include "core/settings.h"
 #include "hil/language/scenario_internal.h"
 
 #define CONFIDENCE 0.95 /* where a file does not say */
@@ -56,8 +57,31 @@ static void check_control(struct reader *r, const struct yaml_node *at, json_t *
 	}
 }
 
+/* A wait that begins above its end. */
+static void check_backoff(struct reader *r, const struct yaml_node *node, json_t *plan)
+{
+	json_t *said = json_object_get(plan, "settings"), *min = json_object_get(said, "backoff_min"),
+	       *max = json_object_get(said, "backoff_max");
+	const struct yaml_node *settings = yaml_get(node, "settings"), *at = yaml_get(settings, "backoff_min");
+	struct settings initial;
+	char low[40], high[40];
+	int64_t a, b;
+
+	settings_default(&initial);
+	a = min ? json_integer_value(min) : initial.v[SETTING_BACKOFF_MIN];
+	b = max ? json_integer_value(max) : initial.v[SETTING_BACKOFF_MAX];
+	if (a <= b)
+		return;
+	at = at ? at : yaml_get(settings, "backoff_max");
+	at = at ? at : node; /* of the file's defaults */
+	diag_error(r->ds, r->src, at->at, NULL, "'backoff_min' %s is longer than 'backoff_max' %s",
+		   setting_format(SETTING_BACKOFF_MIN, a, low, sizeof(low)),
+		   setting_format(SETTING_BACKOFF_MAX, b, high, sizeof(high)));
+}
+
 void scenario_many(struct reader *r, const struct yaml_node *node, json_t *plan)
 {
+	check_backoff(r, node, plan);
 	check_repeat(r, yaml_get(node, "repeat"), plan);
 	check_control(r, yaml_get(yaml_get(node, "expect"), "others"), plan);
 }

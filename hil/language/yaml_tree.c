@@ -340,17 +340,19 @@ static void on_event(struct reading *r, const yaml_event_t *ev)
 static void syntax_error(struct reading *r, const yaml_parser_t *p)
 {
 	struct mark at = mark_of(&p->problem_mark);
-	const char *context = p->context ? p->context : "";
+	const char *context = p->context ? p->context : "", *hint = NULL;
 
 	if (p->error == YAML_MEMORY_ERROR) {
 		give_up(r, (struct mark){0, 0}, "out of memory");
 		return;
 	}
+	if (p->problem && (strstr(p->problem, "expected key") || strstr(p->problem, "'-' indicator")))
+		hint = "is it indented as what stands above it?";
 	if (*context)
-		diag_error(r->ds, r->src, at, NULL, "not YAML: %s %s begun at line %d", p->problem, context,
+		diag_error(r->ds, r->src, at, hint, "not YAML: %s %s begun at line %d", p->problem, context,
 			   mark_of(&p->context_mark).line);
 	else
-		diag_error(r->ds, r->src, at, NULL, "not YAML: %s", p->problem ? p->problem : "cannot be read");
+		diag_error(r->ds, r->src, at, hint, "not YAML: %s", p->problem ? p->problem : "cannot be read");
 	r->stop = r->fatal = true;
 }
 

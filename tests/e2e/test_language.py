@@ -1,8 +1,34 @@
 #!/usr/bin/env python3
 """The language as people use it: files that include others, quarantine, what a rig skips."""
 import json
+import os
 
-from rig import check, done, expect, run, scenario, work
+from rig import SRC, check, done, expect, run, scenario, work
+
+# ---- broken files: all of it is told, nothing of it is run ----
+bad = sorted((SRC / "scenarios" / "bad").glob("*.yaml"))
+wanted = "".join(p.with_suffix(".expected").read_text() for p in bad)
+got = run("check", *[p.relative_to(SRC) for p in bad], cwd=SRC, timeout=30)
+check("check tells all of the broken files", got[0] == 2 and len(bad) >= 40, got[1][-300:])
+check("as each by itself does", got[1].startswith(wanted) or all(line in got[1] for line in wanted.splitlines()))
+ran = [p.name for p in bad if "warnings" not in p.name and
+       (r := run("run", "--out", work / "none", p, timeout=10)) and (r[0] != 2 or "nothing was run" not in r[1])]
+check("none is half-run", not ran and not (work / "none").exists(), ran)
+
+# ---- lines fit a screen of 80 columns ----
+wide = scenario("a-long-name-of-a-file-for-a-scenario.yaml", """version: 1
+suite: wide
+scenarios:
+  - name: a-scenario-whose-name-takes-half-of-the-line
+    devices: {count: 3}
+    expect: {path: [..., LOGGING_IN, PROVISIONED, REFRESHING, PROVISIONED, REFRESHING, IDLE]}
+""")
+got = run("run", "--out", "out", wide, env={**os.environ, "COLUMNS": "80"})
+block = got[1].split("replay:")[0].splitlines()
+expect("a failure on a narrow screen", got, 1, "FAIL  wide/", "expected", "REFRESHING")
+check("no line of it is wider", len(block) > 5 and all(len(line) <= 80 for line in block), got[1])
+check("nothing of it is lost", "".join(got[1].split()).startswith("".join(run("run", "--out", "out", wide)[1].split("*")[0].split())),
+      got[1])
 
 # ---- include ----
 (work / "parts").mkdir()

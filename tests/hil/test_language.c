@@ -14,7 +14,7 @@
 #include "hil/language/who.h"
 #include "hil/language/yaml_tree.h"
 
-#define MUTATIONS 3000
+#define MUTATIONS 4000
 
 static struct source source_of(const char *text)
 {
@@ -466,7 +466,34 @@ START_TEST(test_bad)
 		files++;
 	}
 	closedir(dir);
-	ck_assert_int_ge(files, 12);
+	ck_assert_int_ge(files, 40);
+}
+END_TEST
+
+/* Ten megabytes are refused by their size, unread. */
+START_TEST(test_huge_file)
+{
+	char path[] = "/tmp/quicrig-huge-XXXXXX", *text;
+	int fd = mkstemp(path);
+	struct plans plans = {0};
+	struct diags ds = {0};
+
+	ck_assert_int_ge(fd, 0);
+	for (int i = 0; i < 10 * 1024; i++) {
+		char block[1024];
+
+		memset(block, i ? '#' : '\n', sizeof(block));
+		ck_assert_int_eq(write(fd, block, sizeof(block)), sizeof(block));
+	}
+	close(fd);
+	ck_assert_int_ne(scenario_load(path, &ds, &plans), 0);
+	text = printed(&ds);
+	ck_assert_msg(strstr(text, "error: longer than 1048576 bytes"), "%s", text);
+	ck_assert_uint_eq(ds.n, 1);
+	free(text);
+	unlink(path);
+	plans_fini(&plans);
+	diags_fini(&ds);
 }
 END_TEST
 
@@ -529,7 +556,9 @@ START_TEST(test_mutants)
 {
 	static const char *const files[] = {"scenarios/sms.yaml", "scenarios/power.yaml", "scenarios/bad/faults.yaml",
 					    "scenarios/bad/not-yet.yaml", "scenarios/bad/who.yaml",
-					    "scenarios/bad/unknown-words.yaml", "scenarios/bad/wrong-kinds.yaml"};
+					    "scenarios/bad/unknown-words.yaml", "scenarios/bad/wrong-kinds.yaml",
+					    "scenarios/language.yaml", "scenarios/bad/matrix-names.yaml",
+					    "scenarios/bad/include.yaml"};
 	static const char interesting[] = "{}[],:&*!|>'\"%#-?@`\n \t\0\x80\xFF~0.";
 	size_t n = sizeof(files) / sizeof(files[0]), len, extra;
 	struct rng r;
@@ -590,6 +619,7 @@ int main(void)
 	tcase_add_loop_test(c, test_filter, 0, sizeof(filters) / sizeof(filters[0]));
 	tcase_add_test(c, test_rig_serves);
 	tcase_add_test(c, test_bad);
+	tcase_add_test(c, test_huge_file);
 	tcase_add_test(c, test_missing_file);
 	tcase_add_test(c, test_library);
 	tcase_add_test(c, test_mutants);
