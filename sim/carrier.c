@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#define HASH_NONFATAL_OOM 1
+#define HASH_NONFATAL_OOM      1
 #define uthash_nonfatal_oom(e) ((e)->unkept = true)
 #include <uthash.h>
 
@@ -15,6 +15,7 @@
 #include "core/heap.h"
 #include "core/rng.h"
 #include "core/smstext.h"
+#include "sim/carrier_fate.h"
 
 /* How many SMS a device had: its next one's random stream. Ids will not do: the server
  * draws them in the order of all devices' requests. */
@@ -28,15 +29,15 @@ struct owner {
 #define ID_KEPT (24 * 3600 * NS_PER_S)
 
 /* Profile typical (hil.md): median and p95 give a lognormal's sigma = ln(p95/median)/1.645 */
-#define SUBMIT_MEDIAN_S   2.5
-#define SUBMIT_SIGMA      0.532
-#define SUBMIT_MAX_S      30.0
-#define DELIVER_MEDIAN_S  4.0
-#define DELIVER_SIGMA     0.8035
-#define DELIVER_SLOW      0.01 /* minutes */
+#define SUBMIT_MEDIAN_S	   2.5
+#define SUBMIT_SIGMA	   0.532
+#define SUBMIT_MAX_S	   30.0
+#define DELIVER_MEDIAN_S   4.0
+#define DELIVER_SIGMA	   0.8035
+#define DELIVER_SLOW	   0.01 /* minutes */
 #define DELIVER_SLOW_MAX_S 300.0
-#define LOST_SHARE        0.005
-#define DUPLICATE_SHARE   0.002
+#define LOST_SHARE	   0.005
+#define DUPLICATE_SHARE	   0.002
 
 /* One SMS, kept by its id for 24 h; the text only while it is on its way. */
 struct sms {
@@ -52,27 +53,32 @@ struct sms {
 	TAILQ_ENTRY(sms) age;
 };
 
-enum act_kind { ACT_ANSWER, ACT_SUBMIT, ACT_DELIVER };
+enum act_kind { ACT_ANSWER, ACT_DELIVER };
 
 struct act {
 	struct heap_node node;
 	enum act_kind kind;
 	struct sms *sms;
-	int64_t eta_s;     /* ACT_ANSWER: busy */
+	int64_t eta_s; /* ACT_ANSWER: busy */
 	enum carrier_status status;
-	char *text, *from; /* ACT_DELIVER: owned */
-	bool looked_at;    /* its sms.delivered fault has acted … */
-	bool shown;        /* … and delays one that is in the journal already */
+	char *text, *from;    /* ACT_DELIVER: owned */
+	bool looked_at;	      /* its sms.delivered fault has acted … */
+	bool shown;	      /* … and delays one that is in the journal already */
+	bool received;	      /* the receiver has read it */
+	bool overtaken;	      /* waits until the next one to its number has gone by; in `reordered` */
+	LIST_ENTRY(act) link; /* in `kept` or `reordered`, or neither */
 };
+LIST_HEAD(acts, act);
 
 struct carrier {
 	struct carrier_config cfg;
 	struct heap acts;
-	struct sms *by_id; /* hash */
+	struct sms *by_id;    /* hash */
 	struct owner *owners; /* hash by uuid */
 	TAILQ_HEAD(, sms) by_age;
-	time_ns free_at[CARRIER_SENDERS_MAX];
-	unsigned next_sender;
+	struct modems *modems;
+	struct acts kept;      /* by a receiver that has not read them */
+	struct acts reordered; /* in the heap, too */
 	uint8_t next_ref;
 	struct carrier_stats stats;
 };
@@ -83,6 +89,41 @@ char *carrier_number(unsigned sender, char *out, size_t size)
 	return out;
 }
 
+static void on_submit(void *ctx, const struct instant *at, void *sms, unsigned from,
+		      struct modems_answer *out);
+static void on_over(void *ctx, const struct instant *at, void *sms, enum modems_status status, int cms,
+		    int from, const char *why);
+static void on_fetched(void *ctx, const struct instant *at, void *mail, unsigned to);
+static void on_expired(void *ctx, const struct instant *at, void *mail, unsigned to, const char *why);
+
+static const char *owner_of_sms(void *sms)
+{
+	return ((struct sms *)sms)->uuid;
+}
+
+static struct modems *make_modems(struct carrier *c)
+{
+	double typical_s = c->cfg.profile == CARRIER_TYPICAL ? SUBMIT_MEDIAN_S : 0;
+	struct modems_config mc = {.senders = c->cfg.senders,
+				   .receivers = c->cfg.receivers,
+				   .per_minute = c->cfg.per_minute,
+				   .per_day = c->cfg.per_day,
+				   .send_time = c->cfg.send_time,
+				   .init_time = c->cfg.init_time,
+				   .result_time = c->cfg.send_limit,
+				   .sms_s = (double)c->cfg.send_time / NS_PER_S + typical_s,
+				   .seen = c->cfg.modems_seen,
+				   .journal = c->cfg.journal,
+				   .ctx = c,
+				   .submit = on_submit,
+				   .over = on_over,
+				   .owner = owner_of_sms,
+				   .fetched = on_fetched,
+				   .expired = on_expired};
+
+	return modems_new(&mc);
+}
+
 struct carrier *carrier_new(const struct carrier_config *cfg)
 {
 	struct carrier *c = calloc(1, sizeof(*c));
@@ -90,12 +131,15 @@ struct carrier *carrier_new(const struct carrier_config *cfg)
 	if (!c)
 		return NULL;
 	c->cfg = *cfg;
-	if (!c->cfg.senders)
-		c->cfg.senders = 1;
-	if (c->cfg.senders > CARRIER_SENDERS_MAX)
-		c->cfg.senders = CARRIER_SENDERS_MAX;
 	heap_init(&c->acts);
 	TAILQ_INIT(&c->by_age);
+	LIST_INIT(&c->kept);
+	LIST_INIT(&c->reordered);
+	c->modems = make_modems(c);
+	if (!c->modems) {
+		free(c);
+		return NULL;
+	}
 	return c;
 }
 
@@ -142,22 +186,31 @@ void carrier_free(struct carrier *c)
 		act_free(HEAP_ENTRY(n, struct act, node));
 	}
 	heap_fini(&c->acts);
+	while (!LIST_EMPTY(&c->kept)) {
+		struct act *a = LIST_FIRST(&c->kept);
+
+		LIST_REMOVE(a, link);
+		act_free(a);
+	}
+	modems_free(c->modems);
 	while (!TAILQ_EMPTY(&c->by_age))
 		forget(c, TAILQ_FIRST(&c->by_age));
-	HASH_ITER(hh, c->owners, o, next) {
+	HASH_ITER(hh, c->owners, o, next)
+	{
 		HASH_DEL(c->owners, o);
 		free(o);
 	}
 	free(c);
 }
 
-/* Takes `text` and `from` (may be NULL). */
-static int plan(struct carrier *c, struct sms *s, enum act_kind kind, time_ns when, const struct act *more)
+/* NULL without memory. */
+static struct act *plan(struct carrier *c, struct sms *s, enum act_kind kind, time_ns when,
+			const struct act *more)
 {
 	struct act *a = calloc(1, sizeof(*a));
 
 	if (!a)
-		return ERR_NOMEM;
+		return NULL;
 	if (more)
 		*a = *more;
 	a->node = (struct heap_node){0};
@@ -165,17 +218,17 @@ static int plan(struct carrier *c, struct sms *s, enum act_kind kind, time_ns wh
 	a->sms = s;
 	if (heap_set(&c->acts, &a->node, when)) {
 		free(a);
-		return ERR_NOMEM;
+		return NULL;
 	}
 	s->acts++;
-	return 0;
+	return a;
 }
 
 static int answer(struct carrier *c, struct sms *s, time_ns when, enum carrier_status status, int64_t eta_s)
 {
 	struct act more = {.status = status, .eta_s = eta_s};
 
-	return plan(c, s, ACT_ANSWER, when, &more);
+	return plan(c, s, ACT_ANSWER, when, &more) ? 0 : ERR_NOMEM;
 }
 
 /* ---- taking ---- */
@@ -191,21 +244,6 @@ static double lognormal(struct rng *r, double median, double sigma)
 static time_ns seconds(double s)
 {
 	return (time_ns)(s * (double)NS_PER_S);
-}
-
-/* The modem that is free first; ties go round. */
-static unsigned pick_sender(struct carrier *c)
-{
-	unsigned best = c->next_sender % c->cfg.senders;
-
-	for (unsigned i = 1; i < c->cfg.senders; i++) {
-		unsigned k = (c->next_sender + i) % c->cfg.senders;
-
-		if (c->free_at[k] < c->free_at[best])
-			best = k;
-	}
-	c->next_sender = best + 1;
-	return best;
 }
 
 static void forget_old(struct carrier *c, time_ns now)
@@ -236,8 +274,8 @@ static struct owner *owner_of(struct carrier *c, const char *uuid)
 	return o;
 }
 
-static struct sms *sms_new(struct carrier *c, const char *id, const char *uuid, const char *to, const char *text,
-			   const char *r)
+static struct sms *sms_new(struct carrier *c, const char *id, const char *uuid, const char *to,
+			   const char *text, const char *r)
 {
 	struct owner *owner = owner_of(c, uuid);
 	struct sms *s = owner ? calloc(1, sizeof(*s)) : NULL;
@@ -260,11 +298,11 @@ static struct sms *sms_new(struct carrier *c, const char *id, const char *uuid, 
 	return s;
 }
 
-int carrier_send(struct carrier *c, const struct instant *at, const char *id, const char *uuid, const char *to,
-		 const char *text, const char *r)
+int carrier_send(struct carrier *c, const struct instant *at, const char *id, const char *uuid,
+		 const char *to, const char *text, const char *r)
 {
 	struct sms *s;
-	time_ns start;
+	unsigned eta;
 
 	forget_old(c, at->now);
 	HASH_FIND_STR(c->by_id, id, s);
@@ -282,20 +320,16 @@ int carrier_send(struct carrier *c, const struct instant *at, const char *id, co
 		s->came = at->now;
 		TAILQ_INSERT_TAIL(&c->by_age, s, age);
 	}
-	s->sender = pick_sender(c);
-	start = c->free_at[s->sender] > at->now ? c->free_at[s->sender] : at->now;
-	if (start - at->now > CARRIER_BUSY_AFTER) {
+	eta = modems_eta(c->modems, at);
+	if (eta > LEASE_BUSY_S) {
 		s->status = CARRIER_BUSY; /* not taken: it may come again */
-		return answer(c, s, at->now, CARRIER_BUSY, (int64_t)((start - at->now) / NS_PER_S));
+		return answer(c, s, at->now, CARRIER_BUSY, eta == UINT32_MAX ? LEASE_BUSY_S : eta);
 	}
 	s->status = CARRIER_QUEUED;
-	start = time_add(start, c->cfg.send_time);
-	if (c->cfg.profile == CARRIER_TYPICAL)
-		start = time_add(start, seconds(fmin(lognormal(&s->rng, SUBMIT_MEDIAN_S, SUBMIT_SIGMA), SUBMIT_MAX_S)));
-	c->free_at[s->sender] = start;
-	if (answer(c, s, at->now, CARRIER_QUEUED, -1))
+	if (answer(c, s, at->now, CARRIER_QUEUED, -1) || modems_send(c->modems, at, s))
 		return ERR_NOMEM;
-	return plan(c, s, ACT_SUBMIT, start, NULL);
+	s->acts++; /* until it is over */
+	return 0;
 }
 
 /* ---- acting ---- */
@@ -304,7 +338,8 @@ struct names {
 	char code[HASH_FP_SIZE], to[HASH_FP_SIZE], from[HASH_FP_SIZE], modem[16];
 };
 
-static void name_all(struct carrier *c, const struct sms *s, const char *text, const char *from, struct names *n)
+static void name_all(struct carrier *c, const struct sms *s, const char *text, const char *from,
+		     struct names *n)
 {
 	struct smstext parsed;
 
@@ -318,8 +353,8 @@ static void name_all(struct carrier *c, const struct sms *s, const char *text, c
 }
 
 #define CODE_FP(n) JS(CODE_FP, (n)->code[0] ? (n)->code : NULL)
-#define EMIT(c, at, s, kind, ...)                                                                              \
-	JOURNAL((c)->cfg.journal, (at)->now, "carrier", (s)->uuid, NULL, (s)->r[0] ? (s)->r : NULL, kind,      \
+#define EMIT(c, at, s, kind, ...)                                                                            \
+	JOURNAL((c)->cfg.journal, (at)->now, "carrier", (s)->uuid, NULL, (s)->r[0] ? (s)->r : NULL, kind,    \
 		JS(ID, (s)->id), __VA_ARGS__)
 
 static void lose(struct carrier *c, const struct instant *at, const struct sms *s, const struct names *n,
@@ -329,81 +364,17 @@ static void lose(struct carrier *c, const struct instant *at, const struct sms *
 	EMIT(c, at, s, J_SMS_LOST, CODE_FP(n), JS(TO_FP, n->to), JS(WHY, why));
 }
 
-static char *with_code(const char *text, const char *code)
-{
-	struct smstext parsed;
-	size_t len, step;
-	char *out = NULL, *to;
-
-	if (!smstext_parse(text, &parsed) || !parsed.code[0])
-		return strdup(text);
-	len = strlen(parsed.code);
-	step = strlen(code);
-	to = out = malloc(strlen(text) * (step + 1) + 1);
-	while (out && *text) {
-		if (strncmp(text, parsed.code, len) == 0) {
-			memcpy(to, code, step);
-			to += step;
-			text += len;
-		} else {
-			*to++ = *text++;
-		}
-	}
-	if (out)
-		*to = '\0';
-	explicit_bzero(&parsed, sizeof(parsed));
-	return out;
-}
-
-/* What a fault makes of one message. */
-struct fate {
-	const char *lost;
-	time_ns delay, apart;
-	int64_t copies; /* besides the first */
-	char *text, *from; /* NULL: as they were; owned */
-};
-
-static int64_t arg_int(const struct fault *f, const char *key, int64_t absent)
-{
-	json_t *v = json_object_get(fault_args(f), key);
-
-	return json_is_integer(v) && json_integer_value(v) >= 0 ? json_integer_value(v) : absent;
-}
-
-static void judge(const struct fault *f, const char *text, struct fate *fate)
-{
-	const char *with = f ? json_string_value(json_object_get(fault_args(f), "with")) : NULL;
-
-	if (fault_is(f, "lose")) {
-		fate->lost = "fault";
-	} else if (fault_is(f, "delay")) {
-		fate->delay = (time_ns)arg_int(f, "by_ns", 0);
-	} else if (fault_is(f, "duplicate")) {
-		fate->copies = arg_int(f, "times", 1);
-		fate->apart = (time_ns)arg_int(f, "apart_ns", 0);
-	} else if (fault_is(f, "replace_code")) {
-		fate->text = with_code(text, with ? with : "");
-	} else if (fault_is(f, "replace_text")) {
-		fate->text = strdup(with ? with : "");
-	} else if (fault_is(f, "replace_sender")) {
-		fate->from = strdup(with ? with : "");
-	}
-	if (fate->copies > CARRIER_COPIES_MAX)
-		fate->copies = CARRIER_COPIES_MAX;
-}
-
 static void plan_delivery(struct carrier *c, struct sms *s, time_ns when, const char *text, const char *from,
 			  const struct act *as)
 {
-	struct act more = *as;
+	struct act *a = plan(c, s, ACT_DELIVER, when, as);
 
-	more.text = strdup(text);
-	more.from = strdup(from);
-
-	if (!more.text || !more.from || plan(c, s, ACT_DELIVER, when, &more)) {
-		zero_free(more.text);
-		free(more.from);
-	}
+	if (!a)
+		return;
+	a->text = strdup(text);
+	a->from = strdup(from);
+	if (a->overtaken)
+		LIST_INSERT_HEAD(&c->reordered, a, link);
 }
 
 static void network(struct carrier *c, struct sms *s, struct fate *fate)
@@ -424,91 +395,147 @@ static void network(struct carrier *c, struct sms *s, struct fate *fate)
 		fate->copies++;
 }
 
-/* The modem answers with an error: surely not sent. */
-static void refuse(struct carrier *c, struct sms *s, const struct instant *at, const struct names *n,
-		   const struct fault *f)
+/* The network answers at once, but in profile typical. */
+static time_ns answer_time(struct carrier *c, struct sms *s)
 {
-	bool coded = fault_is(f, "cms_error");
-
-	s->cms = coded ? (int)arg_int(f, "code", 500) : -1;
-	s->ref = -1;
-	s->status = CARRIER_FAILED;
-	c->stats.failed++;
-	/* whoever is told of a failure lost nothing on the way: submitted = delivered + lost + on its way */
-	lose(c, at, s, n, fault_do(f));
-	if (coded)
-		EMIT(c, at, s, J_SMS_FAILED, CODE_FP(n), JS(TO_FP, n->to), JI(CMS, s->cms), JS(MODEM, n->modem),
-		     JS(WHY, "fault"));
-	else
-		EMIT(c, at, s, J_SMS_FAILED, CODE_FP(n), JS(TO_FP, n->to), JS(MODEM, n->modem), JS(WHY, "fault"));
+	if (c->cfg.profile != CARRIER_TYPICAL)
+		return 0;
+	return seconds(fmin(lognormal(&s->rng, SUBMIT_MEDIAN_S, SUBMIT_SIGMA), SUBMIT_MAX_S));
 }
 
-static void submit(struct carrier *c, struct sms *s, const struct instant *at)
+static unsigned receiver_of(const struct carrier *c, const struct sms *s)
 {
-	time_ns answered = at->now;
-	struct fate fate = {NULL, 0, 0, 0, NULL, NULL};
+	return c->cfg.receiver ? c->cfg.receiver(s->to) % (c->cfg.receivers ? c->cfg.receivers : 1) : 0;
+}
+
+/* What of a fault the modem that sends is to play, and whoever receives. */
+static void apply_to_modem(struct carrier *c, const struct instant *at, const struct sms *s,
+			   const struct fault *f, struct modems_answer *out, struct fate *fate)
+{
+	char receiver[8];
+
+	if (fault_is(f, "cms_error") || fault_is(f, "plain_error")) {
+		out->cms = fault_is(f, "cms_error") ? (int)fate_arg(f, "code", 500) : 0;
+		out->plain_error = !out->cms;
+		/* whoever is told of a failure lost nothing on the way: submitted = delivered + lost + on its
+		 * way */
+		fate->lost = fault_do(f);
+	} else if (fault_is(f, "late_cmgs")) {
+		out->after = time_add(out->after, (time_ns)fate_arg(f, "by_ns", 0));
+	} else if (fault_is(f, "no_final")) {
+		out->silent = true;
+		out->limit = c->cfg.modems_seen ? 0 : 1; /* modems that take no time give up at once */
+		if (json_is_false(json_object_get(fault_args(f), "delivered")))
+			fate->lost = "no_final";
+	} else if (fault_is(f, "storage_full")) {
+		snprintf(receiver, sizeof(receiver), "r%u", receiver_of(c, s) % 100 + 1);
+		modems_act(c->modems, at, receiver, "storage_full", fault_args(f));
+	} else if (f && !fate->lost) {
+		out->fault = f;
+	}
+}
+
+static void on_submit(void *ctx, const struct instant *at, void *sms, unsigned from,
+		      struct modems_answer *out)
+{
+	struct carrier *c = ctx;
+	struct sms *s = sms;
+	struct fate fate = {0};
 	const struct fault *f;
 	struct names n;
 	char number[24];
+	time_ns on_air;
 
-	carrier_number(s->sender, number, sizeof(number));
+	s->sender = from;
+	carrier_number(from, number, sizeof(number));
 	name_all(c, s, s->text, number, &n);
 	s->ref = c->next_ref++;
 	c->stats.submitted++;
-	f = EMIT(c, at, s, J_SMS_SUBMITTED, CODE_FP(&n), JS(TO_FP, n.to), JS(FROM_FP, n.from), JS(MODEM, n.modem),
-		 JI(REF, s->ref));
-	if (fault_is(f, "cms_error") || fault_is(f, "plain_error")) {
-		refuse(c, s, at, &n, f);
-		goto out;
-	}
-	s->status = CARRIER_SUBMITTED;
-	if (fault_is(f, "late_cmgs"))
-		answered = time_add(answered, (time_ns)arg_int(f, "by_ns", 0));
-	if (fault_is(f, "no_final")) {
-		s->status = CARRIER_UNKNOWN;
-		s->ref = -1;
-		EMIT(c, at, s, J_SMS_UNKNOWN, CODE_FP(&n), JS(TO_FP, n.to), JS(MODEM, n.modem), JS(WHY, "fault"));
-		if (json_is_false(json_object_get(fault_args(f), "delivered")))
-			fate.lost = "no_final";
-	}
-	judge(f, s->text, &fate);
+	out->after = on_air = answer_time(c, s);
+	f = EMIT(c, at, s, J_SMS_SUBMITTED, CODE_FP(&n), JS(TO_FP, n.to), JS(FROM_FP, n.from),
+		 JS(MODEM, n.modem), JI(REF, s->ref));
+	if (fate_is(f))
+		fate_judge(f, s->text, &fate);
+	else
+		apply_to_modem(c, at, s, f, out, &fate);
+	fate.delay = time_add(fate.delay, on_air);
 	network(c, s, &fate);
-	if (fate.lost) {
+	if (fate.lost)
 		lose(c, at, s, &n, fate.lost);
-		goto out;
-	}
-	for (int64_t i = 0; i <= fate.copies; i++)
+	for (int64_t i = 0; !fate.lost && i <= fate.copies; i++)
 		plan_delivery(c, s, time_add(time_add(at->now, fate.delay), fate.apart * (time_ns)i),
-			      fate.text ? fate.text : s->text, fate.from ? fate.from : number, &(struct act){0});
-out:
-	answer(c, s, answered, s->status, -1);
-	zero_free(fate.text);
-	free(fate.from);
+			      fate.text ? fate.text : s->text, fate.from ? fate.from : number,
+			      &(struct act){.overtaken = fate.overtaken && i == 0});
+	fate_fini(&fate);
+}
+
+static void on_over(void *ctx, const struct instant *at, void *sms, enum modems_status status, int cms,
+		    int from, const char *why)
+{
+	struct carrier *c = ctx;
+	struct sms *s = sms;
+	struct names n;
+	const char *modem;
+
+	name_all(c, s, s->text, "", &n);
+	modem = from < 0 ? NULL : n.modem;
+	if (from >= 0)
+		snprintf(n.modem, sizeof(n.modem), "s%d", from + 1);
+	s->cms = cms;
+	s->status = status == MODEMS_SUBMITTED ? CARRIER_SUBMITTED
+		    : status == MODEMS_FAILED  ? CARRIER_FAILED
+					       : CARRIER_UNKNOWN;
+	if (status != MODEMS_SUBMITTED)
+		s->ref = -1;
+	c->stats.failed += status == MODEMS_FAILED;
+	if (status == MODEMS_UNKNOWN)
+		EMIT(c, at, s, J_SMS_UNKNOWN, CODE_FP(&n), JS(TO_FP, n.to), JS(MODEM, modem), JS(WHY, why));
+	else if (status == MODEMS_FAILED && cms >= 0)
+		EMIT(c, at, s, J_SMS_FAILED, CODE_FP(&n), JS(TO_FP, n.to), JI(CMS, cms), JS(MODEM, modem),
+		     JS(WHY, why));
+	else if (status == MODEMS_FAILED)
+		EMIT(c, at, s, J_SMS_FAILED, CODE_FP(&n), JS(TO_FP, n.to), JS(MODEM, modem), JS(WHY, why));
+	answer(c, s, at->now, s->status, -1);
 	zero_free(s->text);
 	s->text = NULL;
+	s->acts--;
+}
+
+/* The next one to a number lets the one go that waits for it. */
+static void release(struct carrier *c, const struct instant *at, const struct sms *s)
+{
+	struct act *a;
+
+	LIST_FOREACH(a, &c->reordered, link)
+	if (a->sms != s && strcmp(a->sms->to, s->to) == 0)
+		break;
+	if (a)
+		heap_set(&c->acts, &a->node, at->now);
 }
 
 static void deliver(struct carrier *c, struct sms *s, const struct instant *at, const struct act *a)
 {
-	struct fate fate = {NULL, 0, 0, 0, NULL, NULL};
+	struct fate fate = {0};
 	const struct fault *f = NULL;
 	struct smstext parsed;
 	const char *text, *from;
 	struct names n;
+	char receiver[16];
 
 	name_all(c, s, a->text, a->from, &n);
+	snprintf(receiver, sizeof(receiver), "r%u", receiver_of(c, s) + 1);
 	if (!a->shown)
 		f = EMIT(c, at, s, J_SMS_DELIVERED, CODE_FP(&n), JS(TO_FP, n.to), JS(FROM_FP, n.from),
-			 JS(MODEM, "r1"));
+			 JS(MODEM, receiver));
 	if (!a->looked_at)
-		judge(f, a->text, &fate);
+		fate_judge(f, a->text, &fate);
 	text = fate.text ? fate.text : a->text;
 	from = fate.from ? fate.from : a->from;
 	if (fate.lost) {
 		lose(c, at, s, &n, fate.lost);
 	} else if (fate.delay) {
 		plan_delivery(c, s, time_add(at->now, fate.delay), text, from,
-			      &(struct act){.looked_at = true, .shown = true});
+			      &(struct act){.looked_at = true, .shown = true, .received = true});
 	} else {
 		bool ours = smstext_parse(text, &parsed);
 
@@ -517,11 +544,59 @@ static void deliver(struct carrier *c, struct sms *s, const struct instant *at, 
 			c->cfg.deliver(c->cfg.ctx, at, ours ? parsed.uuid : s->uuid, from, text);
 		for (int64_t i = 1; i <= fate.copies; i++)
 			plan_delivery(c, s, time_add(at->now, fate.apart * (time_ns)i), text, from,
-				      &(struct act){.looked_at = true});
+				      &(struct act){.looked_at = true, .received = true});
 	}
 	explicit_bzero(&parsed, sizeof(parsed));
-	zero_free(fate.text);
-	free(fate.from);
+	fate_fini(&fate);
+}
+
+/* Takes `a`, which is in no heap and no list any more. */
+static void arrive(struct carrier *c, const struct instant *at, struct act *a)
+{
+	struct sms *s = a->sms;
+
+	if (!a->text || !a->from)
+		goto out; /* without memory */
+	if (!a->received && !modems_receive(c->modems, at, receiver_of(c, s), s->uuid, a)) {
+		LIST_INSERT_HEAD(&c->kept, a, link);
+		return;
+	}
+	deliver(c, s, at, a);
+	if (!a->overtaken)
+		release(c, at, s);
+out:
+	s->acts--;
+	act_free(a);
+}
+
+static void on_fetched(void *ctx, const struct instant *at, void *mail, unsigned to)
+{
+	struct act *a = mail;
+
+	(void)to;
+	LIST_REMOVE(a, link);
+	a->received = true;
+	arrive(ctx, at, a);
+}
+
+static void on_expired(void *ctx, const struct instant *at, void *mail, unsigned to, const char *why)
+{
+	struct carrier *c = ctx;
+	struct act *a = mail;
+	struct names n;
+
+	(void)to;
+	LIST_REMOVE(a, link);
+	name_all(c, a->sms, a->text, a->from, &n);
+	lose(c, at, a->sms, &n, why);
+	a->sms->acts--;
+	act_free(a);
+}
+
+int carrier_modem(struct carrier *c, const struct instant *at, const char *modem, const char *what,
+		  json_t *args)
+{
+	return modems_act(c->modems, at, modem, what, args);
 }
 
 void carrier_turn(struct carrier *c, const struct instant *at)
@@ -531,27 +606,24 @@ void carrier_turn(struct carrier *c, const struct instant *at)
 		struct sms *s = a->sms;
 
 		heap_remove(&c->acts, &a->node);
-		switch (a->kind) {
-		case ACT_ANSWER:
-			if (c->cfg.status)
-				c->cfg.status(c->cfg.ctx, at, s->id, a->status, a->eta_s, s->cms,
-					      a->status == CARRIER_SUBMITTED ? s->ref : -1);
-			break;
-		case ACT_SUBMIT:
-			submit(c, s, at);
-			break;
-		case ACT_DELIVER:
-			deliver(c, s, at, a);
-			break;
+		if (a->kind == ACT_DELIVER) {
+			if (a->overtaken)
+				LIST_REMOVE(a, link);
+			arrive(c, at, a);
+			continue;
 		}
+		if (c->cfg.status)
+			c->cfg.status(c->cfg.ctx, at, s->id, a->status, a->eta_s, s->cms,
+				      a->status == CARRIER_SUBMITTED ? s->ref : -1);
 		s->acts--;
 		act_free(a);
 	}
+	modems_turn(c->modems, at);
 }
 
 time_ns carrier_deadline(const struct carrier *c)
 {
-	return heap_deadline(&c->acts);
+	return time_min(heap_deadline(&c->acts), modems_deadline(c->modems));
 }
 
 void carrier_stats(const struct carrier *c, struct carrier_stats *out)

@@ -314,6 +314,9 @@ static void on_world(struct oracle *o, const struct journal_event *ev)
 	case J_CODE_ISSUED:
 		o->work.sms.issued++;
 		break;
+	case J_MODEM_STATE:
+		sms_modem(o, ev);
+		break;
 	case J_NET_COUNT:
 		o->counts_seen = true;
 		break;

@@ -377,6 +377,8 @@ void oracle_plan_fault(struct oracle *o, const struct journal_event *ev)
 		o->faults[i].fired += ev->kind == J_FAULT_FIRED;
 		if (ev->kind == J_FAULT_FIRED)
 			o->server_clock_ms += o->faults[i].clock_ms;
+		if (ev->kind == J_FAULT_FIRED && o->faults[i].who.kind == WHO_MODEM)
+			o->sms_fault = true;
 	}
 }
 

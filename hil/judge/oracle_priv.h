@@ -191,6 +191,8 @@ struct dev {
 	enum blame sms_blame;
 	bool sms_sending; /* a modem took its SMS, at sms_sending_t, and has said nothing of it since */
 	time_ns sms_sending_t;
+	time_ns sms_left_t; /* its last SMS left a sender then, and nobody has said since what became of it; 0: none */
+	bool sms_at_receiver; /* but that a modem has it, or does not take it */
 
 	/* a login that was granted: when, for which registration; one whose code.used has
 	 * not been read yet; a code.used whose login has not */
@@ -274,6 +276,8 @@ struct oracle {
 	time_ns start, last;
 	char end_why[200], down_why[64];
 
+	char ill_modem[160]; /* one that was READY and is not, and why; "": none */
+	char ill_name[40];
 	bool server_seen, server_up, restarted, sms_fault, submitted_seen, delivered_seen, presented_seen, counts_seen;
 	bool expected_down; /* the plan stops or kills the server somewhere */
 	bool down_for_good; /* … and it may stay so */
@@ -356,6 +360,8 @@ bool death_issued(struct dev *d, const struct journal_event *ev, time_ns *t);
 /* What there is against modem or carrier for a device's missing SMS; BLAME_UNKNOWN, `*why`
  * NULL, where nothing is, or where a fault asked for it. */
 enum blame sms_evidence(const struct oracle *o, const struct dev *d, const char **why);
+/* A modem's state that is no device's in particular. */
+void sms_modem(struct oracle *o, const struct journal_event *ev);
 void sms_event(struct oracle *o, struct dev *d, const struct journal_event *ev);
 void sms_finish(struct oracle *o, struct dev *d);
 void sms_granted(struct dev *d);

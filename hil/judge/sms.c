@@ -219,16 +219,56 @@ enum blame sms_evidence(const struct oracle *o, const struct dev *d, const char 
 		*why = d->sms_trouble;
 		return d->sms_blame;
 	}
-	if (!d->sms_sending || o->last < time_add(d->sms_sending_t, MODEM_SILENT))
+	if (d->sms_sending && o->last >= time_add(d->sms_sending_t, MODEM_SILENT)) {
+		*why = "a modem took its SMS and has been silent since";
+		return BLAME_MODEM;
+	}
+	/* between a sender and a device stand the carrier and the modem that receives */
+	if (!d->sms_left_t || o->last < time_add(d->sms_left_t, MODEM_SILENT))
 		return BLAME_UNKNOWN;
-	*why = "a modem took its SMS and has been silent since";
-	return BLAME_MODEM;
+	if (o->ill_modem[0])
+		*why = o->ill_modem;
+	else
+		*why = d->sms_at_receiver ? "the modem that receives its SMS has not handed it over"
+					  : "its SMS left a modem, and nobody says what became of it";
+	return o->ill_modem[0] || d->sms_at_receiver ? BLAME_MODEM : BLAME_CARRIER;
+}
+
+/* The pool's states stand in capitals; what a modem says of itself does not. */
+static bool is_lease(const char *state)
+{
+	return state[0] >= 'A' && state[0] <= 'Z';
+}
+
+static bool is_up(const char *state)
+{
+	return strcmp(state, "READY") == 0 || strcmp(state, "SENDING") == 0;
+}
+
+void sms_modem(struct oracle *o, const struct journal_event *ev)
+{
+	const char *state = journal_text(ev, JF_STATE), *name = journal_text(ev, JF_MODEM), *why = journal_text(ev, JF_WHY);
+
+	if (!is_lease(state))
+		return;
+	if (!is_up(state)) {
+		snprintf(o->ill_name, sizeof(o->ill_name), "%s", name);
+		snprintf(o->ill_modem, sizeof(o->ill_modem), "modem %.40s is %.20s%s%.80s", name, state, why[0] ? ": " : "", why);
+	} else if (strcmp(o->ill_name, name) == 0) {
+		o->ill_name[0] = o->ill_modem[0] = '\0';
+	}
 }
 
 static void on_modem(struct dev *d, const struct journal_event *ev)
 {
-	d->sms_sending = strcmp(journal_text(ev, JF_STATE), "SENDING") == 0;
-	d->sms_sending_t = ev->t;
+	const char *state = journal_text(ev, JF_STATE);
+
+	if (is_lease(state)) {
+		d->sms_sending = strcmp(state, "SENDING") == 0;
+		d->sms_sending_t = ev->t;
+	} else if (strcmp(state, "received") == 0 || strcmp(state, "held") == 0) {
+		d->sms_at_receiver = true;
+	}
 }
 
 static void on_device_code(struct oracle *o, struct dev *d, const struct journal_event *ev)
@@ -273,15 +313,18 @@ void sms_event(struct oracle *o, struct dev *d, const struct journal_event *ev)
 		break;
 	case J_SMS_SUBMITTED:
 		o->submitted_seen = true;
-		d->sms_sending = false;
+		d->sms_sending = d->sms_at_receiver = false;
+		d->sms_left_t = ev->t ? ev->t : 1;
 		c = find_code(o, d, journal_text(ev, JF_CODE_FP), true);
 		if (c)
 			c->submitted = true;
 		break;
 	case J_SMS_DELIVERED:
+		d->sms_left_t = 0;
 		on_delivered(o, d, ev);
 		break;
 	case J_SMS_LOST:
+		d->sms_left_t = 0;
 		trouble(d, BLAME_CARRIER, "the carrier lost its SMS");
 		break;
 	case J_SMS_FAILED:

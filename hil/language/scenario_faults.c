@@ -8,6 +8,7 @@
 #include "hil/language/who.h"
 
 #define EITHER (VOCAB_SERVER | VOCAB_DEVICE)
+#define REORDER_NS (60 * NS_PER_S) /* within: where a file does not say */
 #define DOWN_NS NS_PER_S /* off, after: where a file does not say */
 
 /* ---- actions and their arguments ---- */
@@ -44,6 +45,8 @@ static void default_args(struct reader *r, const struct vocab_action *a, json_t 
 {
 	if (strcmp(a->name, "duplicate") == 0 && !json_object_get(args, "times"))
 		read_put(r, args, "times", json_integer(1));
+	if (strcmp(a->name, "reorder") == 0 && !json_object_get(args, "within_ns"))
+		read_put(r, args, "within_ns", json_integer((json_int_t)REORDER_NS));
 	if (strcmp(a->name, "restart") == 0 && !json_object_get(args, "after_ns"))
 		read_put(r, args, "after_ns", json_integer((json_int_t)DOWN_NS));
 	if (strcmp(a->name, "power_cycle") == 0 && !json_object_get(args, "off_ns"))
@@ -266,7 +269,12 @@ static void check_event(struct reader *r, const struct yaml_node *n, const struc
 	unsigned actor = vocab_event_actor(kind);
 	const char *event = journal_kind_name(kind);
 
-	if (!(a->when & VOCAB_ON))
+	if (a->actor == VOCAB_MODEM && (a->when & VOCAB_ON)) {
+		if (kind != J_MODEM_STATE && (kind != J_SMS_SUBMITTED || (a->when & (VOCAB_PROMPT | VOCAB_RECEIVER)) ||
+					      strcmp(a->name, "storage_full") == 0))
+			diag_error(r->ds, r->src, n->at, "as in {on: modem.state, match: {state: received}, who: r1, …}",
+				   "'%s' acts on modem.state, not on %s", a->name, event);
+	} else if (!(a->when & VOCAB_ON))
 		diag_error(r->ds, r->src, n->at, "use 'at', 'every' or 'then'", "'%s' cannot be done at an event", a->name);
 	else if (!actor)
 		diag_error(r->ds, r->src, n->at, NULL, "no fault can be armed on %s", event);
@@ -334,6 +342,10 @@ static void check_who(struct reader *r, const struct yaml_node *n, const struct 
 {
 	if (n && who && (a->when & VOCAB_POINT) && json_object_get(who, "modem"))
 		diag_error(r->ds, r->src, n->at, NULL, "'%s' befalls the server, not '%s'", a->name, n->text);
+	if (a->actor == VOCAB_MODEM) {
+		scenario_modem_who(r, n, a, who);
+		return;
+	}
 	if (n && who && a->actor == EITHER && json_object_get(who, "modem"))
 		diag_error(r->ds, r->src, n->at, NULL, "'%s' befalls the server or devices, not '%s'", a->name, n->text);
 	if (n && who && a->actor != EITHER && (a->actor & (VOCAB_DEVICE | VOCAB_OPERATOR | VOCAB_NETWORK)) &&
@@ -376,6 +388,8 @@ static json_t *read_then(struct reader *r, const struct yaml_node *n, const stru
 	if (!(a->when & VOCAB_TIMED))
 		diag_error(r->ds, r->src, what->at, NULL, "'%s' needs an event of its own ('on')", a->name);
 	check_who(r, who_node ? who_node : what, a, who);
+	if (who && json_object_get(who, "modem") && a->actor != VOCAB_MODEM)
+		diag_error(r->ds, r->src, what->at, NULL, "'%s' does not befall a modem", a->name);
 	check_either(r, what, a, who, NULL);
 	check_args(r, n, what, a, args);
 	default_args(r, a, args);
@@ -423,13 +437,15 @@ static json_t *read_fault(struct reader *r, const struct yaml_node *n, size_t in
 	else if (!(a->when & (VOCAB_TIMED | VOCAB_POINT)) && !yaml_get(n, "on"))
 		diag_error(r->ds, r->src, what->at, NULL, "'%s' needs an event ('on')", a->name);
 	check_while(r, n, f);
-	check_who(r, yaml_get(n, "who"), a, json_object_get(f, "who"));
+	part = yaml_get(n, "who");
+	check_who(r, part || a->actor != VOCAB_MODEM ? part : what, a, json_object_get(f, "who"));
 	check_either(r, what, a, json_object_get(f, "who"), on);
 	if ((a->when & VOCAB_POINT) && !on && yaml_get(n, "who") && json_object_get(f, "who") &&
 	    who_is_devices(json_object_get(f, "who")))
 		diag_error(r->ds, r->src, yaml_get(n, "who")->at, "as in {on: server.decision, who: A, do: crash, …}",
 			   "a point belongs to no device: 'who: %s' goes with 'on'", yaml_get(n, "who")->text);
 	check_args(r, n, what, a, args);
+	scenario_modem_fault(r, what, a, f, args);
 	default_args(r, a, args);
 	if ((part = yaml_get(n, "then")))
 		read_put(r, f, "then", read_then(r, part, yaml_get(n, "who"), json_object_get(f, "who")));

@@ -21,6 +21,12 @@ json_t *scenario_faults(struct reader *r, const struct yaml_node *n);
 void scenario_answers(struct reader *r, const struct yaml_node *n, const char *place, json_t *faults);
 /* What the args of a `reply` can be together; `map` is where its keys stand, `at` where errors point. */
 void scenario_reply(struct reader *r, const struct yaml_node *map, const struct yaml_node *at, json_t *args);
+/* An action of modems befalls one that can. `n` is where errors point. */
+void scenario_modem_who(struct reader *r, const struct yaml_node *n, const struct vocab_action *a, json_t *who);
+/* A fault that names a modem, or acts at its prompt or its modem.state; fills in what `match`
+ * must say. */
+void scenario_modem_fault(struct reader *r, const struct yaml_node *n, const struct vocab_action *a, json_t *f,
+			  json_t *args);
 /* The length of a `for` that stands behind `from`, into `out`'s until_ns. */
 void scenario_window(struct reader *r, const struct yaml_node *n, json_t *out);
 bool scenario_name_taken(json_t *list, json_t *fault);

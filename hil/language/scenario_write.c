@@ -42,6 +42,7 @@ static void put_action(struct flow *f, const char *what, json_t *args)
 {
 	char place[64];
 	json_t *said = without(args, strcmp(what, "duplicate") == 0   ? "{\"times\": 1}" :
+				     strcmp(what, "reorder") == 0     ? "{\"within_ns\": 60000000000}" :
 				     strcmp(what, "restart") == 0     ? "{\"after_ns\": 1000000000}" :
 				     strcmp(what, "power_cycle") == 0 ? "{\"off_ns\": 1000000000}" :
 									"{}");

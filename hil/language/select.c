@@ -248,6 +248,9 @@ bool selector_match(const struct selector *s, json_t *plan)
 
 /* ---- rigs ---- */
 
+#define SEND_TIME_MAX  1000000000 /* ns: what libgammu takes is near enough */
+#define OWN_MODEMS_MAX 32
+
 static bool lists_rig(json_t *plan, const char *word)
 {
 	json_t *rigs = json_object_get(plan, "rigs"), *one;
@@ -338,6 +341,33 @@ static const char *needs_virtual(json_t *plan)
 	return NULL;
 }
 
+/* A message held back is let go by the next one to its number, whosever that is. */
+static bool breaks_modems(json_t *one)
+{
+	const struct vocab_action *a = vocab_action(json_string_value(json_object_get(one, "do")));
+	const char *on = json_string_value(json_object_get(one, "on"));
+
+	return json_object_get(json_object_get(one, "who"), "modem") || (a && a->actor == VOCAB_MODEM) ||
+	       (a && strcmp(a->name, "reorder") == 0) || (on && strcmp(on, "modem.state") == 0);
+}
+
+bool plan_owns_modems(json_t *plan)
+{
+	static const char *const limits[] = {"per_minute", "per_day", "send_limit_ns"};
+	const char *carrier = json_string_value(json_object_get(plan, "carrier"));
+	json_t *fault;
+	size_t i;
+
+	for (i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
+		if (json_object_get(json_object_get(plan, "modems"), limits[i]))
+			return true;
+	json_array_foreach(json_object_get(plan, "faults"), i, fault) {
+		if (breaks_modems(fault))
+			return true;
+	}
+	return carrier && strcmp(carrier, "immediate") != 0;
+}
+
 static bool file_serves(const struct rigfile *file, json_t *plan, char *why, size_t size)
 {
 	json_int_t wanted = json_integer_value(json_object_get(json_object_get(plan, "requires"), "modems"));
@@ -350,6 +380,8 @@ static bool file_serves(const struct rigfile *file, json_t *plan, char *why, siz
 	}
 	if (ours)
 		snprintf(why, size, "%s", ours);
+	else if (plan_owns_modems(plan))
+		snprintf(why, size, "it breaks, limits or slows modems: emulated ones only");
 	else if (wanted > (json_int_t)file->modems_n)
 		snprintf(why, size, "needs %" JSON_INTEGER_FORMAT " modems, the rig has %zu", wanted, file->modems_n);
 	else if (!receivers || (file->server_ours && !senders))
@@ -373,6 +405,14 @@ bool rig_serves(const char *rig, const struct rigfile *file, json_t *plan, char 
 	}
 	if (!is_virtual && needs_virtual(plan)) {
 		snprintf(why, size, "%s", needs_virtual(plan));
+		return false;
+	}
+	if (!is_virtual && json_integer_value(json_object_get(modems, "send_time_ns")) > SEND_TIME_MAX) {
+		snprintf(why, size, "its modems' 'send_time' is longer than libgammu's own, some 700ms");
+		return false;
+	}
+	if (!is_virtual && plan_owns_modems(plan) && has > OWN_MODEMS_MAX) {
+		snprintf(why, size, "at most %d emulated modems of its own", OWN_MODEMS_MAX);
 		return false;
 	}
 	if (file)

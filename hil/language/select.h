@@ -21,6 +21,10 @@ int selector_tag(struct selector *s, const char *tag);
 int selector_filter(struct selector *s, const char *text, struct err *e);
 bool selector_match(const struct selector *s, json_t *plan);
 
+/* Does it need modems that no other scenario uses: because it breaks them, limits them, or
+ * wants another carrier? */
+bool plan_owns_modems(json_t *plan);
+
 /* Can this rig serve the plan? `rig` is `virtual`, `loopback`, or anything for a rig file,
  * whose content is `file` (NULL for the built-in ones). Else `why` says why not. */
 bool rig_serves(const char *rig, const struct rigfile *file, json_t *plan, char *why, size_t size);

@@ -216,6 +216,7 @@ static void print_actions(FILE *out)
 		const char *title;
 	} actors[] = {
 		{VOCAB_CARRIER, "SMS, on sms.submitted, sms.delivered, …"},
+		{VOCAB_MODEM, "modem: `who` is s1, r1, …"},
 		{VOCAB_SERVER, "server"},
 		{VOCAB_SERVER | VOCAB_DEVICE, "server or device: who writes the event, or as `who` says"},
 		{VOCAB_DEVICE, "device"},

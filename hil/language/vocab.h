@@ -61,6 +61,7 @@ enum {
 	VOCAB_SERVER = 1 << 1,
 	VOCAB_DEVICE = 1 << 2,
 	VOCAB_OPERATOR = 1 << 3,
+	VOCAB_MODEM = 1 << 5, /* one modem, `who` says which: at an event of it, or timed */
 	VOCAB_NETWORK = 1 << 4, /* a device's link: behind an event of that device, or timed */
 };
 /* When an action may be asked for. */
@@ -71,6 +72,8 @@ enum {
 	VOCAB_WAITS = 1 << 3, /* leaves a device without its SMS for code_wait */
 	VOCAB_SENDER = 1 << 4, /* the sender modem's: on sms.submitted only */
 	VOCAB_POINT = 1 << 5, /* at a point of its own (its argument `at`), with or without `on` */
+	VOCAB_PROMPT = 1 << 6, /* at its prompt: on modem.state `sending` only */
+	VOCAB_RECEIVER = 1 << 7, /* the receiver modem's: on modem.state `received` only */
 };
 /* `do:` of a fault; its arguments are the keys of the place "do.<name>". */
 struct vocab_action {

@@ -138,7 +138,7 @@ static void actions(FILE *out)
 		unsigned actor;
 		const char *title;
 	} actors[] = {
-		{VOCAB_CARRIER, "SMS"},	    {VOCAB_SERVER, "server"},	  {VOCAB_DEVICE, "device"},
+		{VOCAB_CARRIER, "SMS"},	    {VOCAB_MODEM, "modem"},	  {VOCAB_SERVER, "server"},	  {VOCAB_DEVICE, "device"},
 		{VOCAB_SERVER | VOCAB_DEVICE, "server or device"},
 		{VOCAB_NETWORK, "network"}, {VOCAB_OPERATOR, "operator"},
 	};

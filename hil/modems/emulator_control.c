@@ -156,6 +156,34 @@ static int do_mute(struct emulator *em, json_t *msg, json_t *answer, struct err 
 	return 0;
 }
 
+/* A fault of the modem's own, at once: {"fault": {"do": …, "args": …}}. It is armed for
+ * this one question in a set of its own, so that the journal knows of no event. */
+static int do_act(struct emulator *em, json_t *msg, json_t *answer, struct err *e)
+{
+	struct emulated *m = find(em, msg, e);
+	const char *what = json_string_value(json_object_get(json_object_get(msg, "fault"), "do"));
+	struct journal_event now = {.t = em->now, .kind = J_MODEM_STATE, .actor = "control"};
+	struct faults *once;
+	json_t *spec;
+	int rv;
+
+	(void)answer;
+	if (!m)
+		return ERR_NOTFOUND;
+	if (!what || (!modem_core_knows_fault(what) && strcmp(what, "unplug") != 0))
+		return err_set(e, ERR_PARSE, "nothing called '%s' befalls a modem", what ? what : "");
+	spec = json_copy(json_object_get(msg, "fault"));
+	json_object_set_new(spec, "name", json_string("act"));
+	json_object_set_new(spec, "on", json_string("modem.state"));
+	once = faults_new(0);
+	rv = once && spec ? faults_arm(once, spec, e) : err_set(e, ERR_NOMEM, "out of memory");
+	if (!rv)
+		modem_core_fault(m->core, em->now, fault_hook(once, &now));
+	faults_free(once);
+	json_decref(spec);
+	return rv;
+}
+
 static int do_sms(struct emulator *em, json_t *msg, json_t *answer, struct err *e)
 {
 	const char *to = NULL, *text = NULL, *from = "+34699999999", *what;
@@ -212,7 +240,8 @@ static const struct {
 	int (*run)(struct emulator *em, json_t *msg, json_t *answer, struct err *e);
 } orders[] = {
 	{"fault", do_fault}, {"disarm", do_disarm}, {"unplug", do_unplug}, {"plug", do_plug},
-	{"mute", do_mute},   {"sms", do_sms},	    {"stats", do_stats},   {"quit", do_quit},
+	{"mute", do_mute},   {"act", do_act},	    {"sms", do_sms},	   {"stats", do_stats},
+	{"quit", do_quit},
 };
 
 static int run_order(struct emulator *em, json_t *msg, json_t *answer, struct err *e)

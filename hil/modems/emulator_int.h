@@ -55,6 +55,7 @@ struct emulated {
 	unsigned id; /* the carrier's subscriber, and the index */
 	struct modem_core *core;
 	struct pty pty;
+	char owner[37]; /* uuid of the device whose SMS it is getting; "": of none */
 	bool plugged;
 	bool unplug;	 /* wanted by a fault; done when the modem is at rest */
 	time_ns plug_at; /* 0: not by itself */

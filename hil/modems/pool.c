@@ -10,7 +10,6 @@
 #include "hil/modems/pool_int.h"
 
 #define TICK_S            0.2
-#define QUEUE_NS          (60 * NS_PER_S)
 #define SEND_TIMEOUT_NS   (120 * NS_PER_S)
 #define SEND_SLACK_NS     (60 * NS_PER_S) /* prompt, sleeps, a slow host */
 #define HANG_NS           (75 * NS_PER_S)
@@ -142,21 +141,6 @@ static void queue_take(struct pool *p, struct pool_msg *msg)
 	p->queued--;
 }
 
-static bool is_sender(const struct modem *m)
-{
-	return m->spec->role != MODEM_RECEIVER && !m->ejected;
-}
-
-/* Is there a sender, now or soon, that has not refused this message? */
-static bool others_left(const struct pool *p, const struct pool_msg *msg)
-{
-	for (size_t i = 0; i < p->cfg.modem_count; i++)
-		if (is_sender(&p->modems[i]) && p->modems[i].state != MODEM_ABSENT &&
-		    !(msg->tried & UINT64_C(1) << i))
-			return true;
-	return false;
-}
-
 void pool_msg_refused(struct pool *p, struct modem *m, struct pool_msg *msg, int cms, bool tried, const char *why)
 {
 	if (tried) {
@@ -164,7 +148,8 @@ void pool_msg_refused(struct pool *p, struct modem *m, struct pool_msg *msg, int
 		msg->attempts++;
 		msg->cms = cms;
 	}
-	if (p->quitting || msg->attempts >= POOL_ATTEMPTS_MAX || !others_left(p, msg)) {
+	if (p->quitting || msg->attempts >= LEASE_ATTEMPTS_MAX ||
+	    !lease_others_left(p->leases, p->cfg.modem_count, msg->tried)) {
 		pool_msg_over(p, m, msg, POOL_FAILED, cms, -1, why);
 		return;
 	}
@@ -173,24 +158,14 @@ void pool_msg_refused(struct pool *p, struct modem *m, struct pool_msg *msg, int
 
 /* ---- the queue ---- */
 
-/* The sender that was used longest ago, so that all carry the same load. */
 static struct modem *pick(struct pool *p, const struct pool_msg *msg, time_ns now, bool *any)
 {
-	struct modem *best = NULL;
+	int i;
 
-	*any = false;
-	for (size_t i = 0; i < p->cfg.modem_count; i++) {
-		struct modem *m = &p->modems[i];
-
-		if (!is_sender(m) || !modem_can_send(m, now))
-			continue;
-		*any = true;
-		if (msg->tried & UINT64_C(1) << i)
-			continue;
-		if (!best || m->used_at < best->used_at)
-			best = m;
-	}
-	return best;
+	for (size_t k = 0; k < p->cfg.modem_count; k++)
+		modem_look(&p->modems[k]);
+	i = lease_pick(p->leases, p->cfg.modem_count, msg->tried, now, any);
+	return i < 0 ? NULL : &p->modems[i];
 }
 
 static void expire(struct pool *p, time_ns now)
@@ -199,7 +174,8 @@ static void expire(struct pool *p, time_ns now)
 
 	for (msg = TAILQ_FIRST(&p->queue); msg; msg = next) {
 		next = TAILQ_NEXT(msg, link);
-		if (now < time_add(msg->since, p->cfg.queue_ns) && (!msg->attempts || others_left(p, msg)))
+		if (now < time_add(msg->since, p->cfg.queue_ns) && 
+		    (!msg->attempts || lease_others_left(p->leases, p->cfg.modem_count, msg->tried)))
 			continue;
 		queue_take(p, msg);
 		pool_msg_over(p, NULL, msg, POOL_FAILED, msg->cms, -1, "no modem took it");
@@ -235,37 +211,12 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *w, int events)
 	pool_dispatch(p);
 }
 
-/* Seconds until the queue of now is handed over: a burst goes as fast as libgammu
- * sends, what exceeds the limits per minute at their rate. */
 unsigned pool_eta(const struct pool *p)
 {
-	double fast = 0, slow = 0, slots = 0, backlog = (double)p->queued + 1, wait = -1, eta;
-	time_ns now = pool_now(p);
-
-	for (size_t i = 0; i < p->cfg.modem_count; i++) {
-		const struct modem *m = &p->modems[i];
-		double ready;
-		unsigned free_slots;
-
-		if (!is_sender(m) || m->state == MODEM_ABSENT || m->state == MODEM_PIN)
-			continue;
-		if (modem_spent(m))
-			continue;
-		free_slots = modem_slots(m, now);
-		ready = m->state == MODEM_READY || m->state == MODEM_SENDING ? 0 : (double)POOL_INIT_NS / NS_PER_S;
-		if (wait < 0 || ready < wait)
-			wait = ready;
-		fast += (double)NS_PER_S / POOL_SMS_NS;
-		slots += free_slots;
-		slow += m->spec->per_minute ? m->spec->per_minute / 60.0 : (double)NS_PER_S / POOL_SMS_NS;
-	}
-	if (wait < 0)
-		return UINT32_MAX;
-	if (backlog <= slots)
-		eta = wait + (backlog - 1) / fast;
-	else
-		eta = wait + slots / fast + (backlog - slots) / slow;
-	return eta > UINT32_MAX / 2 ? UINT32_MAX / 2 : (unsigned)(eta + 0.5);
+	for (size_t i = 0; i < p->cfg.modem_count; i++)
+		modem_look(&p->modems[i]);
+	return lease_eta(p->leases, p->cfg.modem_count, (double)p->queued + 1, (double)POOL_SMS_NS / NS_PER_S,
+			 (double)POOL_INIT_NS / NS_PER_S, pool_now(p));
 }
 
 static bool good_number(const char *to)
@@ -304,17 +255,6 @@ int pool_send(struct pool *p, const char *id, const char *to, const char *text, 
 
 /* ---- life ---- */
 
-const char *modem_state_name(enum modem_state s)
-{
-	static const char *const names[MODEM_STATE_COUNT] = {
-#define NAME(name) #name,
-		MODEM_STATES(NAME)
-#undef NAME
-	};
-
-	return (unsigned)s < MODEM_STATE_COUNT ? names[s] : "?";
-}
-
 static int check_spec(const struct pool_config *cfg, size_t i, struct err *e)
 {
 	const struct modem_spec *s = &cfg->modems[i];
@@ -327,8 +267,8 @@ static int check_spec(const struct pool_config *cfg, size_t i, struct err *e)
 			return err_set(e, ERR_INVALID, "two modems are called '%s'", s->name);
 	if (!s->device || !s->device[0])
 		return err_set(e, ERR_INVALID, "modem '%s' has no device", s->name);
-	if (s->per_minute > POOL_RATE_MAX)
-		return err_set(e, ERR_INVALID, "modem '%s': per_minute is more than %d", s->name, POOL_RATE_MAX);
+	if (s->per_minute > LEASE_RATE_MAX)
+		return err_set(e, ERR_INVALID, "modem '%s': per_minute is more than %d", s->name, LEASE_RATE_MAX);
 	return 0;
 }
 
@@ -365,7 +305,7 @@ static void take_defaults(struct pool_config *c)
 	if (!c->init_ns)
 		c->init_ns = INIT_NS;
 	if (!c->queue_ns)
-		c->queue_ns = QUEUE_NS;
+		c->queue_ns = LEASE_QUEUE_NS;
 	if (!c->backoff_min_ns)
 		c->backoff_min_ns = BACKOFF_MIN_NS;
 }
@@ -377,6 +317,7 @@ static void start_modem(struct pool *p, size_t i)
 	m->pool = p;
 	m->spec = &p->cfg.modems[i];
 	m->index = (unsigned)i;
+	m->lease = &p->leases[i];
 	snprintf(m->actor, sizeof(m->actor), "modem:%s", m->spec->name);
 	m->to_fd = -1;
 	m->backoff_ns = p->cfg.backoff_min_ns;
@@ -384,7 +325,9 @@ static void start_modem(struct pool *p, size_t i)
 	ev_timer_init(&m->timer, modem_timer, 0, 0);
 	m->timer.data = m;
 	m->restart_at = pool_now(p);
-	m->state = MODEM_ABSENT;
+	m->lease->state = MODEM_ABSENT;
+	m->lease->sends = m->spec->role != MODEM_RECEIVER;
+	m->lease->per_minute = m->spec->per_minute;
 	modem_timer(p->cfg.loop, &m->timer, 0);
 }
 
@@ -505,7 +448,7 @@ size_t pool_ready_count(const struct pool *p, enum modem_role role)
 	for (size_t i = 0; i < p->cfg.modem_count; i++) {
 		const struct modem *m = &p->modems[i];
 
-		if (m->state != MODEM_READY && m->state != MODEM_SENDING)
+		if (m->lease->state != MODEM_READY && m->lease->state != MODEM_SENDING)
 			continue;
 		if (role == MODEM_BOTH || m->spec->role == MODEM_BOTH || m->spec->role == role)
 			n++;
@@ -531,7 +474,7 @@ bool pool_modem(const struct pool *p, size_t i, struct pool_modem *out)
 	m = &p->modems[i];
 	memset(out, 0, sizeof(*out));
 	out->spec = m->spec;
-	out->state = m->state;
+	out->state = m->lease->state;
 	out->why = m->why;
 	out->imei = m->imei;
 	out->manufacturer = m->manufacturer;

@@ -20,33 +20,19 @@
 
 #include "core/err.h"
 #include "core/journal.h"
+#include "core/lease.h"
 #include "core/time.h"
 #include "hil/modems/modem_spec.h"
 
-#define POOL_MODEMS_MAX 64
+#define POOL_MODEMS_MAX LEASE_MODEMS_MAX
 #define POOL_QUEUE_MAX  10000
 #define POOL_ID_MAX     128 /* bytes of a message's id */
 #define POOL_TEXT_MAX   640 /* bytes of UTF-8; what fits into one SMS the modem's side judges */
 #define POOL_TO_MAX     20  /* digits, and a leading '+' */
-#define POOL_BUSY_S     60  /* a longer queue takes nothing more */
+#define POOL_BUSY_S     LEASE_BUSY_S /* a longer queue takes nothing more */
 
 struct ev_loop;
 struct pool;
-
-/* X(NAME): as the journal writes it */
-#define MODEM_STATES(X)                                                                                        \
-	X(ABSENT)    /* no device, no worker, or ejected */                                                    \
-	X(INIT)                                                                                                \
-	X(PIN)       /* the SIM refused or lacks its PIN; nothing more is tried */                             \
-	X(ATTACHING) /* no network yet */                                                                      \
-	X(READY)                                                                                               \
-	X(SENDING)                                                                                             \
-	X(UNKNOWN)   /* a send ended without a result */                                                       \
-	X(REINIT)    /* its worker is being started again */
-
-#define MODEM_STATE_ENUM(name) MODEM_##name,
-enum modem_state { MODEM_STATES(MODEM_STATE_ENUM) MODEM_STATE_COUNT };
-const char *modem_state_name(enum modem_state s);
 
 enum pool_status {
 	POOL_SUBMITTED,

@@ -16,11 +16,8 @@
 #include "hil/modems/pool_budget.h"
 #include "hil/modems/worker_lines.h"
 
-#define POOL_ATTEMPTS_MAX 3                 /* modems that may refuse one SMS */
 #define POOL_SMS_NS       (700 * NS_PER_MS) /* libgammu's own sleeps a SMS */
 #define POOL_INIT_NS      (5 * NS_PER_S)    /* what opening a modem takes */
-#define POOL_MINUTE_NS    (60 * NS_PER_S)
-#define POOL_RATE_MAX     256               /* sends a minute that a limit can count */
 
 struct pool_msg {
 	TAILQ_ENTRY(pool_msg) link;
@@ -43,9 +40,8 @@ struct modem {
 	const struct modem_spec *spec;
 	unsigned index;
 	char actor[80];
-	enum modem_state state;
+	struct lease *lease; /* in pool.leases; ejected: not restarted again in this run either */
 	char why[256];
-	bool ejected; /* never used or restarted again in this run */
 
 	/* its worker; pid 0: none */
 	pid_t pid;
@@ -61,9 +57,6 @@ struct modem {
 
 	struct pool_msg *msg; /* under way */
 	time_ns sent_at;      /* when `msg` was handed over */
-	time_ns used_at;
-	time_ns recent[POOL_RATE_MAX]; /* hand-overs, a ring */
-	unsigned recent_at;
 
 	char imei[64], manufacturer[64], model[64], firmware[64], network[32], operator_name[64], smsc[64];
 	uint64_t submitted, failed, unknown, received;
@@ -93,6 +86,7 @@ struct pool {
 	struct pool_config cfg;
 	uint8_t run_key[32];
 	struct modem *modems;
+	struct lease leases[POOL_MODEMS_MAX]; /* of modem i; busy and spent as of pool_look */
 	struct pool_msgs queue, over;
 	size_t queued;
 	struct ev_timer tick;    /* runs while something is queued */
@@ -124,9 +118,8 @@ void modem_line(struct modem *m, const char *line, size_t len);
 void modem_lost(struct modem *m, const char *why); /* its worker is gone */
 void modem_arm(struct modem *m);                   /* sets its timer to the next deadline */
 void modem_timer(struct ev_loop *loop, struct ev_timer *w, int events);
-bool modem_can_send(const struct modem *m, time_ns now); /* READY and within its limits */
-bool modem_spent(const struct modem *m); /* its day or month is over */
-unsigned modem_slots(const struct modem *m, time_ns now); /* hand-overs that its per_minute leaves */
+/* Brings the lease up to what its worker and its budget allow now. */
+void modem_look(const struct modem *m);
 void modem_give(struct modem *m, struct pool_msg *msg);
 
 /* pool_worker.c */

@@ -10,22 +10,17 @@
 #define BACKOFF_MAX_NS (30 * NS_PER_S)
 #define STEADY_NS      (10 * NS_PER_S) /* READY that long: the next fall starts from the shortest pause */
 
-static bool is_up(enum modem_state s)
-{
-	return s == MODEM_READY || s == MODEM_SENDING;
-}
-
 void modem_set_state(struct modem *m, enum modem_state s, const char *why)
 {
 	struct pool *p = m->pool;
 
 	if (!why)
 		why = "";
-	if (m->state == s && strcmp(m->why, why) == 0)
+	if (m->lease->state == s && strcmp(m->why, why) == 0)
 		return;
-	if (is_up(s) && !is_up(m->state))
+	if (lease_up(s) && !lease_up(m->lease->state))
 		m->ready_at = pool_now(p);
-	m->state = s;
+	m->lease->state = s;
 	snprintf(m->why, sizeof(m->why), "%s", why);
 	/* with the device whose SMS it has: so that its scenario's judge sees the modem */
 	JOURNAL(p->cfg.journal, pool_now(p), m->actor, m->msg && m->msg->parsed.uuid[0] ? m->msg->parsed.uuid : NULL,
@@ -42,7 +37,7 @@ static const char *sim(const struct modem *m)
 	return m->spec->number ? m->spec->number : m->spec->name;
 }
 
-bool modem_spent(const struct modem *m)
+static bool spent(const struct modem *m)
 {
 	unsigned day, month;
 
@@ -52,20 +47,10 @@ bool modem_spent(const struct modem *m)
 	return (m->spec->per_day && day >= m->spec->per_day) || (m->spec->per_month && month >= m->spec->per_month);
 }
 
-unsigned modem_slots(const struct modem *m, time_ns now)
+void modem_look(const struct modem *m)
 {
-	unsigned used = 0;
-
-	if (!m->spec->per_minute)
-		return POOL_RATE_MAX;
-	for (unsigned i = 0; i < POOL_RATE_MAX; i++)
-		used += m->recent[i] && now < time_add(m->recent[i], POOL_MINUTE_NS);
-	return used >= m->spec->per_minute ? 0 : m->spec->per_minute - used;
-}
-
-bool modem_can_send(const struct modem *m, time_ns now)
-{
-	return m->state == MODEM_READY && m->pid && !m->msg && !m->quitting && modem_slots(m, now) && !modem_spent(m);
+	m->lease->busy = !m->pid || m->msg || m->quitting;
+	m->lease->spent = spent(m);
 }
 
 void modem_give(struct modem *m, struct pool_msg *msg)
@@ -84,8 +69,8 @@ void modem_give(struct modem *m, struct pool_msg *msg)
 		return;
 	}
 	m->msg = msg;
-	m->sent_at = m->used_at = now;
-	m->recent[m->recent_at++ % POOL_RATE_MAX] = now;
+	m->sent_at = now;
+	lease_used(m->lease, now);
 	modem_set_state(m, MODEM_SENDING, NULL);
 	modem_arm(m);
 }
@@ -94,7 +79,7 @@ void modem_give(struct modem *m, struct pool_msg *msg)
 
 static time_ns silence_limit(const struct modem *m)
 {
-	return is_up(m->state) ? m->pool->cfg.hang_ns : m->pool->cfg.init_ns;
+	return lease_up(m->lease->state) ? m->pool->cfg.hang_ns : m->pool->cfg.init_ns;
 }
 
 void modem_arm(struct modem *m)
@@ -104,7 +89,7 @@ void modem_arm(struct modem *m)
 	double after;
 
 	ev_timer_stop(p->cfg.loop, &m->timer);
-	if (!m->pid && !m->ejected && !m->quitting)
+	if (!m->pid && !m->lease->ejected && !m->quitting)
 		at = m->restart_at;
 	if (m->pid) {
 		at = time_add(m->heard, m->pinged ? silence_limit(m) : silence_limit(m) / 3);
@@ -150,7 +135,7 @@ void modem_timer(struct ev_loop *loop, struct ev_timer *w, int events)
 	if (m->pid)
 		worker_read(m);
 	if (!m->pid) {
-		if (!m->ejected && !m->quitting && now >= m->restart_at)
+		if (!m->lease->ejected && !m->quitting && now >= m->restart_at)
 			start(m);
 	} else if (m->msg && now >= time_add(m->sent_at, p->cfg.result_ns)) {
 		modem_lost(m, "its worker gave no result");
@@ -183,7 +168,7 @@ void modem_lost(struct modem *m, const char *why)
 		modem_set_state(m, MODEM_UNKNOWN, why);
 		pool_msg_over(p, m, msg, POOL_UNKNOWN, -1, -1, why);
 	}
-	if (m->quitting || m->ejected)
+	if (m->quitting || m->lease->ejected)
 		modem_set_state(m, MODEM_ABSENT, why);
 	else
 		modem_set_state(m, MODEM_REINIT, why);
@@ -226,7 +211,7 @@ static void take_state(struct modem *m, json_t *o)
 	/* identical sticks trade places: the IMEI says which one this is */
 	if (m->spec->imei && m->imei[0] && strcmp(m->spec->imei, m->imei) != 0) {
 		snprintf(words, sizeof(words), "another modem stands there: its IMEI is %s", m->imei);
-		m->ejected = true;
+		m->lease->ejected = true;
 		modem_lost(m, words);
 		return;
 	}
@@ -236,14 +221,14 @@ static void take_state(struct modem *m, json_t *o)
 	} else if (strcmp(state, "ATTACHING") == 0) {
 		modem_set_state(m, MODEM_ATTACHING, why);
 	} else if (strcmp(state, "ABSENT") == 0) {
-		m->ejected |= json_is_true(json_object_get(o, "fatal"));
+		m->lease->ejected |= json_is_true(json_object_get(o, "fatal"));
 		modem_set_state(m, MODEM_ABSENT, why);
 	} else if (strcmp(state, "PIN") == 0) {
 		/* a worker that is started again would offer the PIN again */
-		m->ejected = json_is_true(json_object_get(o, "fatal"));
+		m->lease->ejected = json_is_true(json_object_get(o, "fatal"));
 		modem_set_state(m, MODEM_PIN, why);
 	} else if (strcmp(state, "INIT") == 0) {
-		modem_set_state(m, m->state == MODEM_UNKNOWN ? MODEM_REINIT : MODEM_INIT, why);
+		modem_set_state(m, m->lease->state == MODEM_UNKNOWN ? MODEM_REINIT : MODEM_INIT, why);
 	}
 }
 
@@ -276,7 +261,7 @@ static void take_failed(struct modem *m, struct pool_msg *msg, json_t *o)
 		return;
 	}
 	if (strcmp(phase, "text") == 0)
-		msg->attempts = POOL_ATTEMPTS_MAX; /* no other modem can code it either */
+		msg->attempts = LEASE_ATTEMPTS_MAX; /* no other modem can code it either */
 	modem_set_state(m, MODEM_READY, why);
 	pool_msg_refused(m->pool, m, msg, json_is_integer(cms) ? (int)json_integer_value(cms) : -1, true, why);
 }

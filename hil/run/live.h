@@ -1,4 +1,4 @@
-/* The live rig's own parts: what rig_live.c (modems, gateway, emulator: one a run) and
+/* The live rig's own parts: what rig_live.c (keys and modems: one a run) and
  * live_job.c (server child, fleet, plan: one a scenario) know of each other. */
 #ifndef HIL_RUN_LIVE_H
 #define HIL_RUN_LIVE_H
@@ -7,61 +7,25 @@
 #include "core/journal.h"
 #include "core/pki.h"
 #include "core/world_live.h"
-#include "hil/modems/gateway.h"
-#include "hil/modems/pool.h"
 #include "hil/run/job.h"
+#include "hil/run/live_modems.h"
 #include "hil/run/live_net.h"
 #include "hil/run/proc.h"
 #include "sim/fleet.h"
-
-#define LIVE_MODEMS_MAX 32
-#define LIVE_PATH_MAX	512
 
 struct live_job;
 
 struct rig {
 	struct rig_options o;
 	void (*ready)(void *ctx, bool ok, const char *why);
-	bool told;	/* ready was called */
 	struct pki pki; /* the run's key set */
 	uint8_t run_key[32];
-	char keys[LIVE_PATH_MAX], gateway_path[LIVE_PATH_MAX], emulator_control[LIVE_PATH_MAX];
-
-	/* modems */
-	unsigned senders, receivers, modems_n;
-	struct modem_spec modems[LIVE_MODEMS_MAX];
-	char names[LIVE_MODEMS_MAX][16], numbers[LIVE_MODEMS_MAX][MSISDN_MAX + 1], ttys[LIVE_MODEMS_MAX][64];
-	const char *receiver_numbers[LIVE_MODEMS_MAX + 1], *sender_numbers[LIVE_MODEMS_MAX + 1]; /* of a rig file */
-	struct proc emulator;
-	struct lines emulator_out, emulator_journal, emulator_answers;
-	int emulator_socket;
-	struct live_asked *asked, **asked_tail; /* control lines that the emulator has yet to answer */
-	bool emulator_ready, emulator_gone;
-	struct pool *pool;
-	struct gateway *gateway;
-	struct journal *pool_journal;
-	struct faults *pool_faults;
-	ev_timer coming_up; /* the modems must be ready by then */
-
+	char keys[LIVE_PATH_MAX];
+	struct live_modems *modems; /* that scenarios share */
+	json_t *ill;		    /* of these, the ones that are not READY, by name */
 	struct live_job *jobs;
 	unsigned counter; /* of jobs, for folder names */
 };
-
-/* Whose answer is awaited from the emulator. */
-struct live_asked {
-	struct live_asked *next;
-	struct live_job *job; /* NULL: its job has ended */
-};
-
-/* rig_live.c */
-/* Arms a fault in the emulator; the job's `carrier_pending` counts down when it says so. */
-int live_arm_carrier(struct rig *r, struct live_job *j, json_t *spec, struct err *e);
-int live_arm_pool(struct rig *r, json_t *spec, struct err *e);
-
-void live_disarm_carrier(struct rig *r, const char *name);
-void live_disarm_pool(struct rig *r, const char *name);
-/* A readable descriptor that holds the run key; -1 on error. */
-int live_key_fd(const uint8_t key[32]);
 
 /* live_job.c */
 struct live_job {
@@ -76,6 +40,8 @@ struct live_job {
 	struct links links;	    /* none: no network between fleet and server */
 	struct live_net *net;	    /* in the socket's stead, once the server's port is known */
 	struct live_actor *actor;
+	struct live_modems *modems; /* the run's, or its own */
+	bool owns_modems;
 	unsigned carrier_pending;
 	time_ns lag; /* the runner's own, at worst, while this ran */
 	enum { LIVE_STARTING, LIVE_ARMING, LIVE_RUNNING, LIVE_ENDING } phase;
@@ -108,14 +74,21 @@ void live_job_begin(struct live_job *j);
 /* The server listens and takes control lines: for the first time, or again. */
 void live_job_server_ready(struct live_job *j);
 void live_job_abort(struct live_job *j, bool hard);
-/* A journal line of a process that serves all jobs: true where it was this job's. */
+/* A journal line that may have been this job's could not be read. */
+void live_job_unread(struct live_job *j);
+/* Is it one of this job's devices? */
 bool live_job_takes(struct live_job *j, const char *dev);
 void live_job_line(struct live_job *j, const char *line, size_t len);
 void live_job_event(struct live_job *j, const struct journal_event *ev);
 /* The text for a device of this job. */
 void live_job_sms(struct live_job *j, const char *uuid, const char *from, const char *text);
-/* Everything that was asked of the emulator is answered. */
-void live_job_carrier_answered(struct live_job *j, bool ok, const char *why);
+
+/* Its own modems are READY, and the server is starting. */
+void live_job_modems_ready(struct live_job *j);
+
+/* live_own.c */
+/* Starts a set of modems for this job alone; its server is started when they are READY. */
+int live_own_modems(struct live_job *j, struct err *e);
 
 /* live_server.c */
 int live_server_start(struct live_job *j, struct err *e);

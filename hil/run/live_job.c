@@ -16,9 +16,11 @@
 #include <unistd.h>
 
 #include "core/settings.h"
+#include "hil/language/select.h"
 #include "hil/run/plan.h"
 
 #define START_LIMIT_S 15.0
+#define MODEMS_LIMIT_S 65.0 /* own modems: behind live_modems.c's own limit */
 #define STOP_LIMIT_S  10.0 /* a server that takes longer to end hangs */
 #define HURRY_LIMIT_S 2.0  /* where the scenario was cut short: nothing is judged by it */
 #define WALL_EXTRA_S  15.0
@@ -71,6 +73,13 @@ void live_job_line(struct live_job *j, const char *line, size_t len)
 		j->server_ready = true;
 	live_job_event(j, &rec.ev);
 	journal_record_free(&rec);
+}
+
+void live_job_unread(struct live_job *j)
+{
+	if (!j->job->harness[0])
+		snprintf(j->job->harness, sizeof(j->job->harness),
+			 "a journal line of the modem emulator could not be read");
 }
 
 bool live_job_takes(struct live_job *j, const char *dev)
@@ -134,6 +143,17 @@ static bool rig_busy(void *ctx)
 	return j->control_pending || j->server_ending || (j->server_wanted && !j->server_ready);
 }
 
+static void carrier_answered(void *ctx, bool ok, const char *why)
+{
+	struct live_job *j = ctx;
+
+	if (j->carrier_pending)
+		j->carrier_pending--;
+	if (!ok)
+		live_job_fail(j, "the modem emulator refused a fault: %s", why ? why : "?");
+	live_job_begin(j);
+}
+
 static int rig_arm(void *ctx, enum plan_actor where, json_t *spec, struct err *e)
 {
 	struct live_job *j = ctx;
@@ -144,9 +164,11 @@ static int rig_arm(void *ctx, enum plan_actor where, json_t *spec, struct err *e
 	case PLAN_FLEET:
 		return faults_arm(j->faults, spec, e);
 	case PLAN_POOL:
-		return live_arm_pool(j->rig, spec, e);
+		return live_modems_arm_pool(j->modems, spec, e);
 	case PLAN_CARRIER:
-		return live_arm_carrier(j->rig, j, spec, e);
+		rv = live_modems_arm_carrier(j->modems, spec, carrier_answered, j, e);
+		j->carrier_pending += rv > 0;
+		return rv > 0 ? 0 : rv;
 	default:
 		break;
 	}
@@ -175,6 +197,27 @@ static void rig_server(void *ctx, const struct instant *at, enum plan_server_do 
 	proc_kill(&j->server, what == PLAN_SERVER_KILL ? SIGKILL : SIGTERM);
 }
 
+static void modem_told(void *ctx, bool ok, const char *why)
+{
+	if (!ok)
+		live_job_fail(ctx, "the modem emulator refused: %s", why ? why : "?");
+}
+
+static void rig_modem(void *ctx, const struct instant *at, const char *modem, const char *what, json_t *args)
+{
+	struct live_job *j = ctx;
+	struct err e = {0};
+	json_t *order = strcmp(what, "plug") == 0
+				? json_pack("{s:s, s:s}", "do", "plug", "modem", modem)
+				: json_pack("{s:s, s:s, s:{s:s, s:O?}}", "do", "act", "modem", modem, "fault", "do",
+					    what, "args", args);
+
+	(void)at;
+	if (!order || live_modems_act(j->modems, order, modem_told, j, &e))
+		live_job_fail(j, "%.250s", e.text[0] ? e.text : "out of memory");
+	json_decref(order);
+}
+
 static const struct plan_rig rig_of_plan = {.power = rig_power,
 					    .drop = rig_drop,
 					    .net = rig_net,
@@ -183,6 +226,7 @@ static const struct plan_rig rig_of_plan = {.power = rig_power,
 					    .server = rig_server,
 					    .operate = rig_operate,
 					    .busy = rig_busy,
+					    .modem = rig_modem,
 					    .arm = rig_arm};
 
 /* ---- the loop turn ---- */
@@ -320,15 +364,6 @@ void live_job_begin(struct live_job *j)
 	plan_start(j->plan, NOW(j));
 }
 
-void live_job_carrier_answered(struct live_job *j, bool ok, const char *why)
-{
-	if (j->carrier_pending)
-		j->carrier_pending--;
-	if (!ok)
-		live_job_fail(j, "the modem emulator refused a fault: %s", why ? why : "?");
-	live_job_begin(j);
-}
-
 /* The server's first line has come: at the scenario's start the fleet is made and the
  * faults are armed; after a restart there is only the control socket to take up. */
 void live_job_server_ready(struct live_job *j)
@@ -361,9 +396,8 @@ static void unlink_job(struct live_job *j)
 		p = &(*p)->next;
 	if (*p)
 		*p = j->next;
-	for (struct live_asked *a = j->rig->asked; a; a = a->next)
-		if (a->job == j)
-			a->job = NULL;
+	if (j->modems && !j->owns_modems)
+		live_modems_forget(j->modems, j);
 }
 
 /* What this scenario armed in emulator and pool, which go on without it. */
@@ -382,10 +416,9 @@ static void disarm_carrier(struct live_job *j)
 			continue;
 		snprintf(name, sizeof(name), "%s:%s", j->job->id,
 			 json_string_value(json_object_get(f, "name")));
-		if (strcmp(on, "sms.submitted") == 0 || strcmp(on, "sms.lost") == 0 || strcmp(on, "modem.state") == 0)
-			live_disarm_carrier(j->rig, name);
-		else
-			live_disarm_pool(j->rig, name);
+		live_modems_disarm(j->modems, name,
+				   strcmp(on, "sms.submitted") == 0 || strcmp(on, "sms.lost") == 0 ||
+					   strcmp(on, "modem.state") == 0);
 	}
 }
 
@@ -404,6 +437,8 @@ static void free_job(struct live_job *j)
 		live_detach(j->actor);
 	live_socket_close(j->socket);
 	live_net_free(j->net);
+	if (j->owns_modems)
+		live_modems_free(j->modems, 0);
 	fleet_free(j->fleet);
 	links_free(&j->links);
 	plan_free(j->plan);
@@ -422,7 +457,8 @@ void live_job_finish(struct live_job *j)
 	if (n)
 		job->rig_ns = NOW(j)->now - tape_at(job->tape, 0)->t;
 	job->wall_s = ev_now(j->rig->o.loop) - job->started_s;
-	disarm_carrier(j);
+	if (!j->owns_modems)
+		disarm_carrier(j);
 	job->rig = NULL;
 	free_job(j);
 	job->done(job->ctx, job);
@@ -509,6 +545,13 @@ static void on_start_limit(struct ev_loop *loop, ev_timer *w, int events)
 	live_job_fail(j, "the server was not ready after %.0f s", START_LIMIT_S);
 }
 
+void live_job_modems_ready(struct live_job *j)
+{
+	ev_timer_stop(j->rig->o.loop, &j->start_limit);
+	ev_timer_set(&j->start_limit, START_LIMIT_S, 0.);
+	ev_timer_start(j->rig->o.loop, &j->start_limit);
+}
+
 void live_job_abort(struct live_job *j, bool hard)
 {
 	if (!j)
@@ -546,11 +589,12 @@ static void set_timers(struct live_job *j)
 {
 	json_int_t wall = json_integer_value(json_object_get(j->job->plan, "wall_ns"));
 	json_int_t timeout = json_integer_value(json_object_get(j->job->plan, "timeout_ns"));
-	double limit = wall ? (double)wall / 1e9 : (double)timeout / 1e9 + START_LIMIT_S + WALL_EXTRA_S;
+	double start = j->owns_modems ? MODEMS_LIMIT_S : START_LIMIT_S;
+	double limit = wall ? (double)wall / 1e9 : (double)timeout / 1e9 + start + START_LIMIT_S + WALL_EXTRA_S;
 
 	ev_timer_init(&j->kill_later, on_kill_later, 0., 0.);
 	ev_timer_init(&j->wall, on_wall, limit, limit);
-	ev_timer_init(&j->start_limit, on_start_limit, START_LIMIT_S, 0.);
+	ev_timer_init(&j->start_limit, on_start_limit, start, 0.);
 	ev_timer_init(&j->rss, on_rss, RSS_EVERY_S, RSS_EVERY_S);
 	j->rss.data = j;
 	ev_timer_start(j->rig->o.loop, &j->rss);
@@ -589,11 +633,8 @@ int live_job_start(struct rig *r, struct job *job, struct err *e)
 	r->jobs = j;
 	j->server_journal.fd = j->control.fd = -1;
 	pr.ctx = j;
-	if (r->o.file) {
-		pr.receivers = r->receiver_numbers;
-		pr.receivers_n = r->receivers;
-		pr.senders = r->sender_numbers;
-	}
+	pr.receivers = live_modems_receivers(r->modems, &pr.receivers_n);
+	pr.senders = live_modems_senders(r->modems);
 	snprintf(j->dir, sizeof(j->dir), "%.400s/%u", r->o.dir, r->counter++);
 	snprintf(j->control_path, sizeof(j->control_path), "%.480s/control", j->dir);
 	j->journal = journal_new(NULL, NULL);
@@ -620,8 +661,12 @@ int live_job_start(struct rig *r, struct job *job, struct err *e)
 	if (rv)
 		goto fail;
 	rv = open_socket(j, e);
-	if (!rv)
+	if (!rv && !r->o.file && plan_owns_modems(job->plan)) {
+		rv = live_own_modems(j, e);
+	} else if (!rv) {
+		j->modems = r->modems;
 		rv = live_server_start(j, e);
+	}
 	if (rv)
 		goto fail;
 	JOURNAL(j->journal, NOW(j)->now, "runner", NULL, NULL, NULL, J_SCENARIO_START, JS(ID, job->id),

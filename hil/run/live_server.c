@@ -235,7 +235,7 @@ int live_server_start(struct live_job *j, struct err *e)
 	snprintf(listen, sizeof(listen), "127.0.0.1:%d", j->port);
 	snprintf(registry, sizeof(registry), "%s/registry.json", j->dir);
 	snprintf(db, sizeof(db), "%s/server.db", j->dir);
-	snprintf(sms, sizeof(sms), "unix:%s", j->rig->gateway_path);
+	snprintf(sms, sizeof(sms), "unix:%s", live_modems_gateway(j->modems));
 	snprintf(control, sizeof(control), "unix:%s", j->control_path);
 	for (int k = 0; k < SETTING_COUNT; k++) {
 		char value[40];

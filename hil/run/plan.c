@@ -157,9 +157,14 @@ unsigned plan_receivers(const struct plan *p)
 	return p->receivers;
 }
 
-time_ns plan_send_time(const struct plan *p)
+json_t *plan_faults(const struct plan *p)
 {
-	return (time_ns)json_integer_value(json_object_get(json_object_get(p->json, "modems"), "send_time_ns"));
+	return json_object_get(p->json, "faults");
+}
+
+json_t *plan_modems(const struct plan *p)
+{
+	return json_object_get(p->json, "modems");
 }
 
 const char *const *plan_known_senders(const struct plan *p)

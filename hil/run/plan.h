@@ -39,6 +39,8 @@ struct plan_rig {
 	void (*disk)(void *ctx, const struct instant *at, unsigned index, enum disk_trouble t, time_ns length);
 	void (*clock)(void *ctx, const struct instant *at, unsigned index, int64_t by_ms);
 	void (*server)(void *ctx, const struct instant *at, enum plan_server_do what);
+	/* What befalls a modem ("s1"): an action of the language and its arguments; borrowed. */
+	void (*modem)(void *ctx, const struct instant *at, const char *modem, const char *what, json_t *args);
 	/* One control line for the server (disable, enable, command, crash-at …); borrowed. */
 	void (*operate)(void *ctx, const struct instant *at, json_t *request);
 	/* Is something that was asked for still on its way (a control line unanswered, a
@@ -81,10 +83,22 @@ const struct settings *plan_settings(const struct plan *p);
 time_ns plan_day(const struct plan *p);
 unsigned plan_senders(const struct plan *p);
 unsigned plan_receivers(const struct plan *p);
-/* How long a sender modem of the virtual rig is busy with one SMS. */
+/* The members `modems` and `faults`; borrowed. */
+json_t *plan_modems(const struct plan *p);
+json_t *plan_faults(const struct plan *p);
+/* Of its sender modems: SMS a minute and a day (0: no limit), how long one is busy with an
+ * SMS and with its initialisation on the virtual rig, and how long the network may take to
+ * answer before the outcome is unknown (0: the pool's default). */
+unsigned plan_per_minute(const struct plan *p);
+unsigned plan_per_day(const struct plan *p);
 time_ns plan_send_time(const struct plan *p);
+time_ns plan_init_time(const struct plan *p);
+time_ns plan_send_limit(const struct plan *p);
+/* Does the scenario say anything of modems: their times or limits, or what befalls one? */
+bool plan_models_modems(const struct plan *p);
 /* The number of receiver `i` (from 0) and of sender `i`: alike on every built-in rig. */
 void plan_receiver_number(unsigned i, char out[MSISDN_MAX + 1]);
+unsigned plan_receiver_of(const char *number); /* the other way round */
 void plan_sender_number(unsigned i, char out[MSISDN_MAX + 1]);
 /* The numbers and names that codes may come from, NULL-terminated; NULL: any. */
 const char *const *plan_known_senders(const struct plan *p);

@@ -20,6 +20,13 @@ void plan_receiver_number(unsigned i, char out[MSISDN_MAX + 1])
 	snprintf(out, MSISDN_MAX + 1, "+3469%07u", i + 1);
 }
 
+unsigned plan_receiver_of(const char *number)
+{
+	size_t len = strlen(number), prefix = strlen("+3469");
+
+	return len > prefix ? (unsigned)strtoul(number + prefix, NULL, 10) - 1 : 0;
+}
+
 void plan_sender_number(unsigned i, char out[MSISDN_MAX + 1])
 {
 	snprintf(out, MSISDN_MAX + 1, "+3460%07u", i + 1);

@@ -127,6 +127,25 @@ static bool may_fire(json_t *fault)
 	return !fired_times(fault) || json_is_true(json_object_get(fault, "each"));
 }
 
+/* Takes nothing: `value` is shared. */
+static void add_match(json_t *spec, const char *field, json_t *value)
+{
+	json_t *match = json_copy(json_object_get(spec, "match"));
+
+	if (!match)
+		match = json_object();
+	json_object_set(match, field, value);
+	json_object_set_new(spec, "match", match);
+}
+
+/* At the prompt there is no SMS yet: the event is the modem's own. */
+static bool at_prompt(json_t *fault)
+{
+	const char *where = json_string_value(json_object_get(json_object_get(fault, "args"), "at"));
+
+	return where && strcmp(where, "prompt") == 0;
+}
+
 static int arm_event(struct plan *p, const struct instant *at, json_t *fault, struct err *e)
 {
 	static const char *const same[] = {"match", "nth", "each", "chance"};
@@ -134,7 +153,7 @@ static int arm_event(struct plan *p, const struct instant *at, json_t *fault, st
 	const char *name = json_string_value(json_object_get(fault, "name"));
 	const char *on = json_string_value(json_object_get(fault, "on"));
 	const char *what = json_string_value(json_object_get(fault, "do"));
-	json_t *spec, *who = json_object_get(fault, "who"), *v;
+	json_t *spec, *who = json_object_get(fault, "who"), *v, *sending;
 	char full[256];
 	int where = room_of_fault(fault), rv;
 
@@ -151,6 +170,16 @@ static int arm_event(struct plan *p, const struct instant *at, json_t *fault, st
 			json_object_set(spec, same[i], v);
 	if (json_object_get(fault, "while"))
 		json_object_set_new(spec, "gated", json_true());
+	if (json_object_get(who, "modem"))
+		add_match(spec, "modem", json_object_get(who, "modem"));
+	if (on && strcmp(on, "sms.submitted") == 0 && at_prompt(fault)) {
+		json_object_set_new(spec, "on", json_string("modem.state"));
+		json_object_del(spec, "dev");
+		sending = json_string("sending");
+		add_match(spec, "state", sending);
+		json_decref(sending);
+		where = PLAN_CARRIER;
+	}
 	if ((v = json_object_get(fault, "times")))
 		json_object_set_new(spec, "times", json_integer(json_integer_value(v) - fired_times(fault)));
 	/* windows count from the scenario's start, the journal from the world's */
@@ -580,8 +609,13 @@ static void act_server_machine(struct plan *p, const struct instant *at, const c
 void plan_act(struct plan *p, const struct instant *at, const char *what, json_t *args, json_t *who,
 	      int index)
 {
+	const char *modem = json_string_value(json_object_get(who, "modem"));
 	struct act a = {at, what, args};
 
+	if (modem) {
+		p->rig.modem(p->rig.ctx, at, modem, what, args);
+		return;
+	}
 	if (act_server(p, at, what, args) || act_fleetwide(p, at, what))
 		return;
 	if (json_object_get(who, "server") && (disk_of(what, args) || strcmp(what, "clock_step") == 0)) {

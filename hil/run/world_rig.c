@@ -311,6 +311,15 @@ static void rig_operate(void *ctx, const struct instant *at, json_t *request)
 		r->error = err_set(r->e, ERR_NOMEM, "out of memory");
 }
 
+static void rig_modem(void *ctx, const struct instant *at, const char *modem, const char *what, json_t *args)
+{
+	struct vrig *r = ctx;
+
+	if (carrier_modem(r->carrier, at, modem, what, args))
+		r->error = err_set(r->e, ERR_UNSUPPORTED, "'%s' cannot befall a modem '%s'", what, modem);
+	touch(r, r->carrier_id);
+}
+
 /* One process, one journal: whatever writes the event, the same set is asked. */
 static int rig_arm(void *ctx, enum plan_actor where, json_t *spec, struct err *e)
 {
@@ -443,6 +452,7 @@ static int make_world(struct vrig *r, journal_sink *sink, void *ctx, struct err 
 					    .clock = rig_clock,
 					    .server = rig_server,
 					    .operate = rig_operate,
+					    .modem = rig_modem,
 					    .arm = rig_arm};
 	struct plan_rig pr = rig;
 	char *text;
@@ -492,7 +502,14 @@ static int make_carrier(struct vrig *r, struct err *e)
 						       : CARRIER_IMMEDIATE,
 				    .seed = plan_seed(r->plan),
 				    .senders = plan_senders(r->plan),
+				    .receivers = plan_receivers(r->plan),
+				    .receiver = plan_receiver_of,
 				    .send_time = plan_send_time(r->plan),
+				    .init_time = plan_init_time(r->plan),
+				    .send_limit = plan_send_limit(r->plan),
+				    .per_minute = plan_per_minute(r->plan),
+				    .per_day = plan_per_day(r->plan),
+				    .modems_seen = plan_models_modems(r->plan),
 				    .run_key = r->run_key,
 				    .journal = r->journal,
 				    .status = sms_status,

@@ -401,9 +401,24 @@ static const struct {
 	{"it took it and has said nothing since", "15 modem:s1 modem.state modem=s1 state=SENDING\n",
 	 VERDICT_INCONCLUSIVE, BLAME_MODEM},
 	{"it took it just now", "4000 modem:s1 modem.state modem=s1 state=SENDING\n", VERDICT_FAIL, BLAME_UNKNOWN},
-	{"the network has it",
+	{"the network has it, and that was that",
 	 "15 modem:s1 modem.state modem=s1 state=SENDING\n16 carrier sms.submitted id=m1 code_fp=c1 to_fp=t1\n",
-	 VERDICT_FAIL, BLAME_UNKNOWN},
+	 VERDICT_INCONCLUSIVE, BLAME_CARRIER},
+	{"the network got it just now", "4000 carrier sms.submitted id=m1 code_fp=c1 to_fp=t1\n", VERDICT_FAIL,
+	 BLAME_UNKNOWN},
+	{"the modem that receives has it",
+	 "16 carrier sms.submitted id=m1 code_fp=c1 to_fp=t1\n17 modem:r1 modem.state modem=r1 state=received\n",
+	 VERDICT_INCONCLUSIVE, BLAME_MODEM},
+	{"the modem that receives does not take it",
+	 "16 carrier sms.submitted id=m1 code_fp=c1 to_fp=t1\n17 modem:r1 modem.state modem=r1 state=held\n",
+	 VERDICT_INCONCLUSIVE, BLAME_MODEM},
+	{"the modem that receives fell silent",
+	 "16 carrier sms.submitted id=m1 code_fp=c1 to_fp=t1\n17 modem:r1 modem.state modem=r1 state=INIT dev=-\n",
+	 VERDICT_INCONCLUSIVE, BLAME_MODEM},
+	{"a modem was ill, and is well again",
+	 "16 carrier sms.submitted id=m1 code_fp=c1 to_fp=t1\n17 modem:r1 modem.state modem=r1 state=INIT dev=-\n"
+	 "18 modem:r1 modem.state modem=r1 state=READY dev=-\n",
+	 VERDICT_INCONCLUSIVE, BLAME_CARRIER},
 	{"it gave it up", "15 modem:s1 modem.state modem=s1 state=SENDING\n16 modem:s1 sms.unknown id=m1 code_fp=c1\n",
 	 VERDICT_INCONCLUSIVE, BLAME_MODEM},
 	{"a fault asked for it",
@@ -423,6 +438,29 @@ START_TEST(a_silent_modem_is_to_blame)
 	story_judge(PLAN("\"final\": [{\"state\": \"PROVISIONED\", " SRC "}]"), cut, &r);
 	ck_assert_msg(r.verdict == silences[_i].verdict, "%s: %s", silences[_i].name, r.reason);
 	ck_assert_msg(r.blame == silences[_i].blame, "%s: blames %s", silences[_i].name, blame_name(r.blame));
+	scenario_result_fini(&r);
+	free(cut);
+	free(lines);
+}
+END_TEST
+
+/* A scenario that breaks a modem wants to see what comes of it: nothing is excused. */
+START_TEST(a_modem_that_the_scenario_breaks_excuses_nobody)
+{
+	char *lines = story_edit(story_good, "sms.submitted",
+				 "12 runner fault.fired name=s/x:f1 why=time\n16 carrier sms.submitted id=m1 code_fp=c1 to_fp=t1\n"
+				 "17 modem:r1 modem.state modem=r1 state=INIT dev=-\n");
+	size_t len = (size_t)(strstr(lines, "20 modem:r1 sms.delivered") - lines);
+	struct scenario_result r;
+	char *cut;
+
+	ck_assert_int_ge(asprintf(&cut, "%.*s6000 runner scenario.end id=s/x why=timeout\n", (int)len, lines), 0);
+	story_judge("{\"id\": \"s/x\", \"faults\": [{\"name\": \"f1\", \"at_ns\": 1, \"do\": \"mute\", \"args\": {}, "
+		    "\"who\": {\"modem\": \"r1\"}, " SRC "}], \"expect\": {\"final\": [{\"state\": \"PROVISIONED\", " SRC
+		    "}]}}",
+		    cut, &r);
+	ck_assert_int_eq(r.verdict, VERDICT_FAIL);
+	ck_assert_int_eq(r.blame, BLAME_UNKNOWN);
 	scenario_result_fini(&r);
 	free(cut);
 	free(lines);
@@ -538,6 +576,7 @@ int main(void)
 	tcase_add_test(t, a_failed_wish_names_the_finding);
 	tcase_add_test(t, others_are_those_that_nobody_names);
 	tcase_add_test(t, a_lost_sms_is_the_carriers);
+	tcase_add_test(t, a_modem_that_the_scenario_breaks_excuses_nobody);
 	tcase_add_loop_test(t, a_silent_modem_is_to_blame, 0, sizeof(silences) / sizeof(silences[0]));
 	tcase_add_loop_test(t, a_threshold_is_judged, 0, COUNT(limits));
 	tcase_add_loop_test(t, a_bad_plan_is_refused, 0, COUNT(bad));

@@ -159,7 +159,7 @@ static const struct {
 	 "a:queued [submitted] [unknown] a:unknown [delivered] text(+34600000001)@20 ", CODE},
 	{"no final result, and lost",
 	 "{\"name\":\"f\",\"on\":\"sms.submitted\",\"do\":\"no_final\",\"args\":{\"delivered\":false}}",
-	 "a:queued [submitted] [unknown] [lost] a:unknown ", NULL},
+	 "a:queued [submitted] [lost] [unknown] a:unknown ", NULL},
 	{"a late answer",
 	 "{\"name\":\"f\",\"on\":\"sms.submitted\",\"do\":\"late_cmgs\",\"args\":{\"by_ns\":30000000}}",
 	 "a:queued [submitted] [delivered] text(+34600000001)@20 a:submitted ", CODE},
