@@ -220,9 +220,13 @@ static void flush(struct live_net *n)
 		m[i].msg_hdr.msg_name = &n->c.server.u;
 		m[i].msg_hdr.msg_namelen = n->c.server.len;
 	}
-	/* what the kernel does not take is lost: this is a network */
+	/* what the kernel does not take is lost, that one and no other: this is a network */
 	if (o->fd >= 0 || !open_at(o, n->inside.u.in.sin_addr.s_addr))
-		(void)!sendmmsg(o->fd, m, n->batched, MSG_DONTWAIT);
+		for (unsigned i = 0; i < n->batched;) {
+			int sent = sendmmsg(o->fd, m + i, n->batched - i, MSG_DONTWAIT);
+
+			i += sent > 0 ? (unsigned)sent : 1;
+		}
 	for (unsigned i = 0; i < n->batched; i++)
 		flight_free(n, n->batch[i]);
 	n->batched = 0;

@@ -142,6 +142,9 @@ static int look(const char *dir, struct err *e)
 	if (!S_ISDIR(st.st_mode))
 		return err_set(e, ERR_NOTFOUND, "%s is no folder: name the one that 'quicrig run' printed behind 'replay:'",
 			       dir);
+	if (is_there(dir, "plan.json") && !is_there(dir, "recorded.json") && is_there(dir, "scenario.yaml"))
+		return err_set(e, ERR_NOTFOUND, "%s: what failed here was not recorded: 'quicrig run %s/scenario.yaml' runs it", dir,
+			       dir);
 	if (is_there(dir, "plan.json"))
 		return 0;
 	if (is_there(dir, "report.json"))

@@ -324,6 +324,11 @@ expect("no folder", run("replay", "nowhere"), 2, "nowhere: No such file or direc
 expect("none named", run("replay"), 2, "which folder?")
 expect("two", run("replay", "a", "b"), 2, "one folder at a time, not also 'b'")
 expect("a file", run("replay", LOST), 2, "lost.yaml is no folder")
+bare = copy_of("bare")
+for name in ("recorded.json", "journal.jsonl"):
+    (bare / name).unlink()
+shutil.copy(LOST, bare / "scenario.yaml")
+expect("what a soak could not record", run("replay", bare), 2, "was not recorded", f"quicrig run {bare}/scenario.yaml")
 expect("a whole run", run("replay", OUT), 2, "holds a whole run: name one of its scenarios", "--keep-all")
 expect("a folder of something else", run("replay", work / "tmp"), 2, "no plan.json in it")
 expect("no such device", run("replay", OUT / "replay" / "lost", "--device", "B[1]"), 2,

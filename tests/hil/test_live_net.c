@@ -12,6 +12,7 @@
 
 #define DEVICES 3
 #define MS(n)	((n) * NS_PER_MS)
+#define TOO_LONG 65536 /* bytes; IPv4 and UDP have 16 bits for a length */
 
 static struct {
 	struct live_loop *loop;
@@ -22,7 +23,8 @@ static struct {
 	struct links all;
 	int server;
 	struct addr server_addr;
-	char send[64];	  /* "012": these devices speak in the next turn, one byte each */
+	char send[64];	  /* "012": these devices speak in the next turn, one byte each; '!': the
+			   * first one, more than a datagram holds */
 	char arrived[64]; /* "0x 1y": to which device, what */
 	char rebound[64];
 	time_ns last; /* when something arrived */
@@ -51,9 +53,9 @@ static void on_turn(void *ctx, const struct instant *at, struct dgram_sink *none
 	for (const char *p = t.send; *p; p++) {
 		struct addr local = *live_net_inside(t.net);
 
-		local.u.in.sin_port = htons((uint16_t)(30000 + *p - '0'));
-		memcpy(sink->space(sink, 2), p, 1);
-		sink->send(sink, NULL, &local, &t.server_addr, 1, 0, 0);
+		local.u.in.sin_port = htons((uint16_t)(30000 + (*p == '!' ? 0 : *p - '0')));
+		memset(sink->space(sink, TOO_LONG), *p, TOO_LONG);
+		sink->send(sink, NULL, &local, &t.server_addr, *p == '!' ? TOO_LONG : 1, 0, 0);
 	}
 	t.send[0] = '\0';
 	live_net_leave(t.net, at);
@@ -210,6 +212,17 @@ START_TEST(what_the_model_takes_never_leaves)
 }
 END_TEST
 
+START_TEST(what_the_kernel_refuses_takes_nothing_along)
+{
+	struct addr a;
+
+	begin((struct link_spec){0});
+	speak("!0");
+	ck_assert_int_eq(hear(&a), '0');
+	end_well();
+}
+END_TEST
+
 START_TEST(a_rebound_device_comes_from_elsewhere)
 {
 	struct addr first, second, third;
@@ -322,6 +335,7 @@ int main(void)
 	tcase_add_test(c, each_device_has_a_socket_of_its_own);
 	tcase_add_test(c, a_delay_in_real_time);
 	tcase_add_test(c, what_the_model_takes_never_leaves);
+	tcase_add_test(c, what_the_kernel_refuses_takes_nothing_along);
 	tcase_add_test(c, a_rebound_device_comes_from_elsewhere);
 	tcase_add_test(c, the_old_address_is_gone_at_once);
 	tcase_add_test(c, a_stranger_is_not_the_server);
