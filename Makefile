@@ -3,7 +3,7 @@
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 run: build
-	build/quicrig run scenarios/
+	build/quicrig run --require-coverage 100% scenarios/
 	build/quicrig run --parity loopback scenarios/
 
 # Do the rigs agree? The second half of `make run`, by itself.

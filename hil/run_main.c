@@ -34,7 +34,10 @@ static const char help[] =
 	"  --keep-all        a folder that replays also of each scenario that passed\n"
 	"  --wall TIME       limit of real time for the whole run, e.g. 10m (0s: none)\n"
 	"  --allow-unjudged  an expectation that cannot be judged does not count\n"
-	"  --require-coverage P%   fail where less of the transition table was exercised\n"
+	"  --coverage        print which rows and cells were exercised, and by which scenarios\n"
+	"  --require-coverage P%   fail where fewer of the table's rows, or of the cells of state\n"
+	"                    and reply, were exercised, and name the others\n"
+	"  --suggest-missing FILE  write a scenario for each row that nothing exercised\n"
 	"  --hash            print the SHA-256 of each scenario's journal\n"
 	"  --libgammu-debug DIR    a transcript a modem (holds codes: keep it private)\n"
 	"\n"
@@ -117,6 +120,12 @@ static int take(struct choice *c, int opt, const char *arg)
 		if (read_share(arg, 0, 100, &c->o.require_coverage))
 			return bad("--require-coverage is 0%%…100%%, not '%s'", arg);
 		return -1;
+	case 'C':
+		c->o.coverage = true;
+		return -1;
+	case 'S':
+		c->o.suggest = arg;
+		return -1;
 	case 'k':
 		c->o.keep_all = true;
 		return -1;
@@ -147,6 +156,8 @@ static int read_options(int argc, char **argv, struct choice *c)
 						{"wall", required_argument, NULL, 'w'},
 						{"allow-unjudged", no_argument, NULL, 'u'},
 						{"require-coverage", required_argument, NULL, 'c'},
+						{"coverage", no_argument, NULL, 'C'},
+						{"suggest-missing", required_argument, NULL, 'S'},
 						{"keep-all", no_argument, NULL, 'k'},
 						{"hash", no_argument, NULL, 'x'},
 						{"libgammu-debug", required_argument, NULL, 'g'},

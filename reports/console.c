@@ -7,12 +7,15 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "reports/cells.h"
+
 #define ID_WIDTH_MIN 24
 #define ID_WIDTH_MAX 48
 #define CHECKS_SHOWN 10
 #define PLACE_MAX    160
 #define WIDTH_MIN    40 /* a narrower screen wraps by itself */
 #define LABEL_INDENT 5
+#define BY_SHOWN     3
 
 struct console {
 	FILE *out; /* borrowed */
@@ -384,19 +387,12 @@ static void put_sms(struct console *c, const struct run_result *r)
 
 void console_end(struct console *c, const struct run_result *r)
 {
-	uint64_t wall = 0;
-	unsigned hit = 0;
+	uint64_t wall = 0, rows[ROW_END];
 	bool any_virtual = false;
 	char span[32], hash[65];
 
 	clear_progress(c);
-	for (unsigned row = 1; row < ROW_END; row++) {
-		bool seen = false;
-
-		for (size_t i = 0; i < r->n && !seen; i++)
-			seen = r->scenarios[i]->rows[row] > 0;
-		hit += seen;
-	}
+	rows_of_run(r, rows);
 	for (size_t i = 0; i < r->n; i++) {
 		wall += r->scenarios[i]->wall_ns;
 		any_virtual = any_virtual || (r->scenarios[i]->virtual_time && r->scenarios[i]->verdict != VERDICT_SKIP);
@@ -404,7 +400,8 @@ void console_end(struct console *c, const struct run_result *r)
 	if (any_virtual && !c->footnoted)
 		fprintf(c->out, " * virtual time; %s of wall clock\n", console_duration(wall, span, sizeof(span)));
 	put_verdicts(c, r);
-	fprintf(c->out, " · transitions %u of %u", hit, ROW_END - 1);
+	fprintf(c->out, " · transitions %u of %u · cells %u of %u", rows_hit(rows), ROW_END - 1, cells_hit(rows),
+		cells_count());
 	if (r->seed)
 		fprintf(c->out, " · seed %s", r->seed);
 	if (r->dir)
@@ -418,4 +415,78 @@ void console_end(struct console *c, const struct run_result *r)
 		fprintf(c->out, "journal SHA-256 %s\n", hash);
 	put_skipped(c, r);
 	fflush(c->out);
+}
+
+/* The scenarios that took a row, the first few by name. */
+static void put_by(struct console *c, const struct run_result *r, unsigned row)
+{
+	unsigned more = 0, shown = 0;
+
+	for (size_t i = 0; i < r->n; i++) {
+		if (!r->scenarios[i]->rows[row])
+			continue;
+		if (shown == BY_SHOWN)
+			more++;
+		else
+			fprintf(c->out, "%s%s", shown++ ? ", " : "", or_empty(r->scenarios[i]->id));
+	}
+	if (more)
+		fprintf(c->out, ", %u more", more);
+}
+
+void console_coverage(struct console *c, const struct run_result *r)
+{
+	uint64_t rows[ROW_END];
+	char name[CELL_NAME];
+
+	rows_of_run(r, rows);
+	for (size_t i = 0; i < r->n; i++)
+		if (r->scenarios[i]->verdict != VERDICT_SKIP)
+			fprintf(c->out, " %-*s rows %2u, cells %2u\n", c->id_width, or_empty(r->scenarios[i]->id),
+				rows_hit(r->scenarios[i]->rows), cells_hit(r->scenarios[i]->rows));
+	for (unsigned row = 1; row < ROW_END; row++) {
+		fprintf(c->out, " %-14s %8" PRIu64 "  ", row_id((enum row_name)row), rows[row]);
+		put_by(c, r, row);
+		fputs(rows[row] ? "\n" : "never\n", c->out);
+	}
+	for (unsigned i = 0; i < cells_count(); i++) {
+		uint64_t n = cells_get(rows, i, name);
+
+		fprintf(c->out, " %-20s %8" PRIu64 "%s\n", name, n, n ? "" : "  never");
+	}
+	fflush(c->out);
+}
+
+static unsigned cells_left(const uint64_t rows[ROW_END], unsigned from)
+{
+	char name[CELL_NAME];
+	unsigned n = 0;
+
+	for (unsigned i = from; i < cells_count(); i++)
+		n += !cells_get(rows, i, name);
+	return n;
+}
+
+unsigned console_missing(struct console *c, const struct run_result *r)
+{
+	uint64_t rows[ROW_END];
+	char name[CELL_NAME];
+	unsigned n = 0;
+
+	rows_of_run(r, rows);
+	for (unsigned row = 1; row < ROW_END; row++)
+		if (!rows[row])
+			fprintf(c->out, "%s%s", n++ ? " " : "rows that nothing exercised: ", row_id((enum row_name)row));
+	if (n)
+		fputc('\n', c->out);
+	for (unsigned i = 0, k = 0; i < cells_count(); i++) {
+		if (cells_get(rows, i, name))
+			continue;
+		fprintf(c->out, "%s%s", k++ ? ", " : "cells that nothing exercised: ", name);
+		if (i + 1 == cells_count() || cells_left(rows, i + 1) == 0)
+			fputc('\n', c->out);
+		n++;
+	}
+	fflush(c->out);
+	return n;
 }

@@ -25,4 +25,10 @@ void console_end(struct console *c, const struct run_result *r);
 /* "84 ms", "0.2 s", "61 s", "12 min", "3.5 h", "2 d" into `out`; returns it. */
 char *console_duration(uint64_t ns, char *out, size_t size);
 
+/* Rows and cells of each scenario; then each row with how often and by which scenarios, each
+ * cell with how often. */
+void console_coverage(struct console *c, const struct run_result *r);
+/* The rows and cells that nothing exercised, a line each kind; how many there are. */
+unsigned console_missing(struct console *c, const struct run_result *r);
+
 #endif

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "reports/cells.h"
+
 #include "reports/parity.h"
 
 static json_t *text(const char *s)
@@ -101,6 +103,35 @@ static json_t *rows_json(const uint64_t rows[ROW_END])
 	return j;
 }
 
+static json_t *cells_json(const uint64_t rows[ROW_END])
+{
+	json_t *j = json_object();
+	char name[CELL_NAME];
+
+	for (unsigned i = 0; i < cells_count(); i++) {
+		uint64_t n = cells_get(rows, i, name);
+
+		if (n)
+			json_object_set_new(j, name, count(n));
+	}
+	return j;
+}
+
+/* What nothing exercised. */
+static json_t *never_json(const uint64_t rows[ROW_END])
+{
+	json_t *r = json_array(), *c = json_array();
+	char name[CELL_NAME];
+
+	for (unsigned i = 1; i < ROW_END; i++)
+		if (!rows[i])
+			json_array_append_new(r, json_string(row_id((enum row_name)i)));
+	for (unsigned i = 0; i < cells_count(); i++)
+		if (!cells_get(rows, i, name))
+			json_array_append_new(c, json_string(name));
+	return json_pack("{s:o,s:o}", "rows", r, "cells", c);
+}
+
 static json_t *final_json(const struct scenario_result *s)
 {
 	json_t *j = json_object();
@@ -142,6 +173,7 @@ static json_t *scenario_json(const struct scenario_result *s)
 	json_object_set_new(j, "sms", sms_json(s));
 	json_object_set_new(j, "metrics", metrics_json(s));
 	json_object_set_new(j, "coverage", rows_json(s->rows));
+	json_object_set_new(j, "cells", cells_json(s->rows));
 	json_object_set_new(j, "duration_ns", count(s->duration_ns));
 	json_object_set_new(j, "wall_ns", count(s->wall_ns));
 	json_object_set_new(j, "virtual_time", json_boolean(s->virtual_time));
@@ -157,7 +189,6 @@ static json_t *totals_json(const struct run_result *r)
 {
 	json_t *j = json_object(), *verdicts = json_object();
 	struct scenario_result sum;
-	unsigned hit = 0;
 
 	memset(&sum, 0, sizeof(sum));
 	for (size_t i = 0; i < r->n; i++) {
@@ -173,11 +204,8 @@ static json_t *totals_json(const struct run_result *r)
 		sum.sms.unknown += s->sms.unknown;
 		for (unsigned m = 0; m < METRIC_COUNT; m++)
 			histogram_merge(&sum.metrics[m], &s->metrics[m]);
-		for (unsigned row = 1; row < ROW_END; row++)
-			sum.rows[row] += s->rows[row];
 	}
-	for (unsigned row = 1; row < ROW_END; row++)
-		hit += sum.rows[row] > 0;
+	rows_of_run(r, sum.rows);
 	for (unsigned v = 0; v < VERDICT_COUNT; v++)
 		json_object_set_new(verdicts, verdict_name((enum verdict)v), count(run_result_count(r, (enum verdict)v)));
 	json_object_set_new(j, "scenarios", count(r->n));
@@ -187,8 +215,12 @@ static json_t *totals_json(const struct run_result *r)
 	json_object_set_new(j, "sms", sms_json(&sum));
 	json_object_set_new(j, "metrics", metrics_json(&sum));
 	json_object_set_new(j, "coverage", rows_json(sum.rows));
-	json_object_set_new(j, "rows_hit", count(hit));
+	json_object_set_new(j, "rows_hit", count(rows_hit(sum.rows)));
 	json_object_set_new(j, "rows_total", count(ROW_END - 1));
+	json_object_set_new(j, "cells", cells_json(sum.rows));
+	json_object_set_new(j, "cells_hit", count(cells_hit(sum.rows)));
+	json_object_set_new(j, "cells_total", count(cells_count()));
+	json_object_set_new(j, "never", never_json(sum.rows));
 	for (unsigned m = 0; m < METRIC_COUNT; m++)
 		histogram_fini(&sum.metrics[m]);
 	return j;

@@ -3,7 +3,10 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "reports/cells.h"
 #include "reports/console.h"
+
+#define BY_SHOWN 3
 
 /* What would end a cell or start a mark-up of its own. */
 static void cell(struct buf *b, const char *s)
@@ -73,26 +76,67 @@ static void put_failures(const struct scenario_result *s, struct buf *b)
 	}
 }
 
-static void put_never(const struct run_result *r, struct buf *b)
+/* The scenarios that took a row, the first few by name. */
+static void put_by(const struct run_result *r, unsigned row, struct buf *b)
 {
-	unsigned hit = 0;
+	unsigned shown = 0, more = 0;
 
-	for (unsigned pass = 0; pass < 2; pass++) {
-		for (unsigned row = 1; row < ROW_END; row++) {
-			bool seen = false;
-
-			for (size_t i = 0; i < r->n && !seen; i++)
-				seen = r->scenarios[i]->rows[row] > 0;
-			if (pass == 0)
-				hit += seen;
-			else if (!seen)
-				buf_printf(b, " `%s`", row_id((enum row_name)row));
+	for (size_t i = 0; i < r->n; i++) {
+		if (!r->scenarios[i]->rows[row])
+			continue;
+		if (shown == BY_SHOWN) {
+			more++;
+			continue;
 		}
-		if (pass == 0)
-			buf_printf(b, "\nTransitions %u of %u.%s", hit, ROW_END - 1,
-				   hit < ROW_END - 1 ? " Nothing exercised:" : "");
+		buf_puts(b, shown++ ? ", " : "");
+		cell(b, r->scenarios[i]->id);
 	}
-	buf_puts(b, "\n");
+	if (more)
+		buf_printf(b, ", %u more", more);
+}
+
+static void put_coverage(const struct run_result *r, struct buf *b)
+{
+	uint64_t rows[ROW_END];
+	char name[CELL_NAME];
+	unsigned rows_n, cells_n;
+
+	rows_of_run(r, rows);
+	rows_n = rows_hit(rows);
+	cells_n = cells_hit(rows);
+	buf_printf(b, "\n## Coverage\n\nTransitions %u of %u.%s", rows_n, ROW_END - 1,
+		   rows_n < ROW_END - 1 ? " Nothing exercised:" : "");
+	for (unsigned row = 1; row < ROW_END; row++)
+		if (!rows[row])
+			buf_printf(b, " `%s`", row_id((enum row_name)row));
+	buf_printf(b, "\n\nState × reply cells %u of %u.%s", cells_n, cells_count(),
+		   cells_n < cells_count() ? " Nothing exercised:" : "");
+	for (unsigned i = 0; i < cells_count(); i++)
+		if (!cells_get(rows, i, name))
+			buf_printf(b, " `%s`", name);
+	buf_puts(b, "\n\n| scenario | rows | cells |\n|---|--:|--:|\n");
+	for (size_t i = 0; i < r->n; i++) {
+		if (r->scenarios[i]->verdict == VERDICT_SKIP)
+			continue;
+		buf_puts(b, "| ");
+		cell(b, r->scenarios[i]->id);
+		buf_printf(b, " | %u | %u |\n", rows_hit(r->scenarios[i]->rows), cells_hit(r->scenarios[i]->rows));
+	}
+	buf_puts(b, "\n| row | times | by |\n|---|--:|---|\n");
+	for (unsigned row = 1; row < ROW_END; row++) {
+		if (!rows[row])
+			continue;
+		buf_printf(b, "| `%s` | %" PRIu64 " | ", row_id((enum row_name)row), rows[row]);
+		put_by(r, row, b);
+		buf_puts(b, " |\n");
+	}
+	buf_puts(b, "\n| cell | times |\n|---|--:|\n");
+	for (unsigned i = 0; i < cells_count(); i++) {
+		uint64_t n = cells_get(rows, i, name);
+
+		if (n)
+			buf_printf(b, "| `%s` | %" PRIu64 " |\n", name, n);
+	}
 }
 
 int report_markdown(const struct run_result *r, struct buf *b)
@@ -123,9 +167,9 @@ int report_markdown(const struct run_result *r, struct buf *b)
 	}
 	buf_printf(b, "\nSMS submitted%s %" PRIu64 ", codes issued %" PRIu64 ", SMS delivered %" PRIu64 ".\n",
 		   r->libgammu ? " through libgammu" : "", submitted, issued, delivered);
-	put_never(r, b);
 	run_result_sha256(r, hash);
 	if (hash[0])
 		buf_printf(b, "\nJournal SHA-256 `%s`.\n", hash);
+	put_coverage(r, b);
 	return b->failed;
 }

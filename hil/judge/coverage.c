@@ -3,13 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The replies that each of RG, LI, PV, RF must have met; 200 stands for all its forms. */
-static const char *const replies[] = {"200", "400", "401", "403", "404", "412",     "413",
-				      "429", "503", "700", "unknown", "no_code", "no_answer", "link_lost"};
-static const enum state_name asking[] = {STATE_RG, STATE_LI, STATE_PV, STATE_RF};
-static const enum row_name late[] = {ROW_NP_LATE, ROW_AC_LATE, ROW_PA_LATE, ROW_IDLE_LATE};
-
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#include "reports/cells.h"
 
 void coverage_event(struct coverage *c, const struct journal_event *ev)
 {
@@ -25,60 +19,29 @@ void coverage_merge(struct coverage *into, const uint64_t rows[ROW_END])
 
 void coverage_of_run(struct coverage *c, const struct run_result *r)
 {
-	memset(c, 0, sizeof(*c));
-	for (size_t i = 0; i < r->n; i++)
-		coverage_merge(c, r->scenarios[i]->rows);
+	rows_of_run(r, c->rows);
 }
 
 unsigned coverage_cells(void)
 {
-	return COUNT(asking) * COUNT(replies) + COUNT(late);
-}
-
-/* "200" also matches 200_sms and its like; the tenth rejection is one of its codes,
- * already counted under another row at least nine times. */
-static bool row_in_cell(enum row_name row, enum state_name s, const char *reply)
-{
-	const char *event = strchr(row_id(row), '.');
-
-	if (!event || row_state(row) != s)
-		return false;
-	event++;
-	if (strcmp(reply, "200") == 0)
-		return strncmp(event, "200", 3) == 0;
-	return strcmp(event, reply) == 0;
+	return cells_count();
 }
 
 uint64_t coverage_cell(const struct coverage *c, unsigned cell, char *name, size_t size)
 {
-	enum state_name s;
-	const char *reply;
-	uint64_t n = 0;
+	char own[CELL_NAME];
+	uint64_t n = cells_get(c->rows, cell, own);
 
-	if (cell >= COUNT(asking) * COUNT(replies)) {
-		enum row_name row = late[cell - COUNT(asking) * COUNT(replies)];
-
-		snprintf(name, size, "%s x late reply", state_brief(row_state(row)));
-		return c->rows[row];
-	}
-	s = asking[cell / COUNT(replies)];
-	reply = replies[cell % COUNT(replies)];
-	for (unsigned i = 1; i < ROW_END; i++)
-		if (row_in_cell((enum row_name)i, s, reply))
-			n += c->rows[i];
-	snprintf(name, size, "%s x %s", state_brief(s), reply);
+	snprintf(name, size, "%s", own);
 	return n;
 }
 
 struct coverage_totals coverage_totals(const struct coverage *c)
 {
-	struct coverage_totals t = {.rows = ROW_END - 1, .cells = coverage_cells()};
-	char name[40];
+	struct coverage_totals t = {.rows = ROW_END - 1, .cells = cells_count()};
 
-	for (unsigned i = 1; i < ROW_END; i++)
-		t.rows_hit += c->rows[i] > 0;
-	for (unsigned i = 0; i < t.cells; i++)
-		t.cells_hit += coverage_cell(c, i, name, sizeof(name)) > 0;
+	t.rows_hit = rows_hit(c->rows);
+	t.cells_hit = cells_hit(c->rows);
 	return t;
 }
 

@@ -11,10 +11,10 @@
 #include <unistd.h>
 #include <ev.h>
 
-#include "hil/judge/coverage.h"
 #include "hil/judge/verdict.h"
 #include "hil/language/select.h"
 #include "hil/run/folder.h"
+#include "hil/run/gate.h"
 #include "hil/run/job.h"
 #include "hil/run/control.h"
 #include "hil/run/judging.h"
@@ -438,23 +438,6 @@ static int open_all(struct runner *r, struct err *e)
 	return r->rig ? 0 : e->code;
 }
 
-static int coverage_gate(struct runner *r)
-{
-	struct coverage c;
-	struct coverage_totals t;
-	double percent;
-
-	if (r->o->require_coverage < 0)
-		return 0;
-	coverage_of_run(&c, &r->result);
-	t = coverage_totals(&c);
-	percent = t.rows ? 100.0 * t.rows_hit / t.rows : 0;
-	if (percent + 1e-9 >= r->o->require_coverage)
-		return 0;
-	printf("coverage %.1f%% of rows is below the required %.1f%%\n", percent, r->o->require_coverage);
-	return EXIT_FAILED;
-}
-
 /* What never began stands in the report too: a run that was cut short is no green one. */
 static void skip_rest(struct runner *r)
 {
@@ -544,7 +527,7 @@ static int report(struct runner *r)
 	console_end(r->console, &r->result);
 	if (r->result.parity)
 		tell_parity(r->result.parity);
-	code = verdict_exit_merge(code, coverage_gate(r));
+	code = verdict_exit_merge(code, gate(r->o, &r->result, r->console));
 	if (report_write_all(folder_dir(r->folder), &r->result, &e))
 		code = verdict_exit_merge(code, not_whole(&e));
 	/* also then: an older run's report must not pass for this one's */

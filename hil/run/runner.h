@@ -22,7 +22,9 @@ struct run_options {
 	bool allow_unjudged;
 	bool keep_all;		 /* a folder to replay also of what passed */
 	bool hashes;		 /* print each journal's SHA-256 */
-	double require_coverage; /* per cent of rows; < 0: not asked for */
+	double require_coverage; /* per cent of rows, and of cells; < 0: not asked for */
+	bool coverage;		 /* print which scenario took which row, and the cells */
+	const char *suggest;	 /* a file for scenarios of rows that nothing took; NULL: none */
 	const char *libgammu_debug;
 	double wall_s; /* of the whole run; 0: none */
 	/* Takes the results in, as those of rig `side` (0, 1); behind the second they are

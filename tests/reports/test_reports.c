@@ -14,6 +14,7 @@
 #include "reports/json.h"
 #include "reports/junit.h"
 #include "reports/markdown.h"
+#include "reports/cells.h"
 #include "reports/report.h"
 
 /* ---- histograms ---- */
@@ -217,9 +218,9 @@ START_TEST(the_first_minute_looks_as_promised)
 	fill_first_minute(&r);
 	text = screen(&r, CONSOLE_AUTO);
 	snprintf(last, sizeof(last),
-		 "3 run: 2 passed, 1 failed · transitions 1 of %d · seed 0x5eed · out/latest/summary.md\n"
+		 "3 run: 2 passed, 1 failed · transitions 1 of %d · cells 1 of %u · seed 0x5eed · out/latest/summary.md\n"
 		 "SMS submitted 1 = codes issued 1 = SMS delivered 1\n",
-		 ROW_END - 1);
+		 ROW_END - 1, cells_count());
 	ck_assert_ptr_nonnull(strstr(text, last));
 	*strstr(text, last) = '\0';
 	ck_assert_str_eq(
