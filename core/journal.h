@@ -82,6 +82,8 @@
 	X(SERVER_DECISION, "server.decision", "resource code why signed ts")                                   \
 	X(SERVER_REPLY, "server.reply", "resource code why")     /* handed to QUIC, after the commit */        \
 	X(SERVER_STATE, "server.state", "state why")             /* up, down, recovered */                     \
+	X(KEY_ADDED, "key.added", "id")                          /* server: signs with it from now on */       \
+	X(KEY_RETIRED, "key.retired", "id why")                  /* server: overlap, operator */               \
 	X(SERVER_ALARM, "server.alarm", "name count")            /* reuse, quarantine, mismatch, clock, … */   \
 	X(OPERATOR, "operator", "name why")                      /* disable, enable, … taken by the server */  \
 	X(CODE_ISSUED, "code.issued", "code_fp")                                                               \

@@ -39,10 +39,12 @@
 	X(ACCESS_AS_REFRESH, "access-as-refresh", "server", "an access token refreshes",                       \
 	  "our devices refresh with refresh tokens only: tests/server/test_enroll.c")                          \
 	X(COMMAND_REPEATED, "command-repeated", "server", "a command that is done is sent for ever", NULL)     \
+	X(KEYS_NOT_OFFERED, "keys-not-offered", "server", "no device is told of a new token key", NULL)        \
+	X(RETIRED_KEY_SIGNS, "retired-key-signs", "server", "a retired token key signs on", NULL)              \
 	X(TOTP_STEP_REUSED, "totp-step-reused", "server", "a time step's code logs in again and again",        \
-	  "a device waits for its next step: tests/server/test_policy.c")                                      \
+	  "a device waits for its next step: tests/server/test_totp.c")                                        \
 	X(TOTP_TRIES_UNLIMITED, "totp-tries-unlimited", "server", "wrong TOTP codes are not counted",          \
-	  "a device shows right codes only: tests/server/test_policy.c")                                       \
+	  "a device shows right codes only: tests/server/test_totp.c")                                         \
 	X(QUARANTINE_NEVER, "quarantine-never", "server", "reuse never leads to a quarantine", NULL)           \
 	X(CLOCK_GUARD_MISSING, "clock-guard-missing", "server", "a clock that was set back issues on",      \
 	  "no scenario sets the server's clock back: tests/server/test_policy.c")                              \

@@ -102,6 +102,18 @@ int token_keys_add(struct token_keys *k, const char *spki_pem, struct err *e)
 	return 0;
 }
 
+void token_keys_remove(struct token_keys *k, const char *kid)
+{
+	for (unsigned i = 0; i < k->n; i++) {
+		if (strcmp(k->key[i].kid, kid) != 0)
+			continue;
+		token_key_fini(&k->key[i]);
+		memmove(&k->key[i], &k->key[i + 1], (k->n - i - 1) * sizeof(k->key[0]));
+		memset(&k->key[--k->n], 0, sizeof(k->key[0]));
+		return;
+	}
+}
+
 unsigned token_keys_count(const struct token_keys *k)
 {
 	return k->n;

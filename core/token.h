@@ -36,6 +36,8 @@ const char *token_signer_pick(const struct token_signer *s, const char (*kids)[K
 /* How many keys, and the kid of each, oldest first. */
 unsigned token_signer_count(const struct token_signer *s);
 const char *token_signer_kid(const struct token_signer *s, unsigned i);
+/* Forgets a key; no-op where unknown. What _public gave of it is gone. */
+void token_signer_remove(struct token_signer *s, const char *kid);
 /* The public PEM (SPKI) of a kid; NULL where unknown. Borrowed. */
 const char *token_signer_public(const struct token_signer *s, const char *kid);
 
@@ -43,6 +45,7 @@ struct token_keys; /* public keys by kid: what a verifier pins */
 struct token_keys *token_keys_new(void);
 void token_keys_free(struct token_keys *k);
 int token_keys_add(struct token_keys *k, const char *spki_pem, struct err *e); /* at most TOKEN_KEYS */
+void token_keys_remove(struct token_keys *k, const char *kid);
 unsigned token_keys_count(const struct token_keys *k);
 const char *token_keys_kid(const struct token_keys *k, unsigned i);
 /* Is this PEM (same SPKI, whitespace aside) one of the pinned keys? */

@@ -159,6 +159,19 @@ const char *token_signer_pick(const struct token_signer *s, const char (*kids)[K
 	return NULL;
 }
 
+void token_signer_remove(struct token_signer *s, const char *kid)
+{
+	for (unsigned i = 0; i < s->n; i++) {
+		if (strcmp(s->key[i].public.kid, kid) != 0)
+			continue;
+		cjose_jwk_release(s->key[i].jwk);
+		token_key_fini(&s->key[i].public);
+		memmove(&s->key[i], &s->key[i + 1], (s->n - i - 1) * sizeof(s->key[0]));
+		memset(&s->key[--s->n], 0, sizeof(s->key[0]));
+		return;
+	}
+}
+
 unsigned token_signer_count(const struct token_signer *s)
 {
 	return s->n;

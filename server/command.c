@@ -8,6 +8,7 @@
 #include "server/enroll_internal.h"
 
 #define ID_BYTES  8
+#define DAY_MS    (24 * 3600 * INT64_C(1000))
 #define KEYS_SENT 2 /* as many as a device pins */
 
 /* ---- queueing ---- */
@@ -193,6 +194,43 @@ int command_done(struct enroll_call *c)
 		   JS(WHY, "done"));
 	}
 	return 0;
+}
+
+/* A device that does not pin our newest key yet is told by itself, once a day. */
+int command_offer_keys(struct enroll_call *c)
+{
+	struct enroll *en = c->en;
+	struct store_command cmd;
+	uint8_t id[ID_BYTES];
+	int64_t n = 0, at_ms;
+	int rv, count = 0;
+
+	if (keyring_count(en) < 2 || c->m->resource != MSG_PUBLISH || c->r->code != 200 || !c->m->kids_n ||
+	    PLANTED(KEYS_NOT_OFFERED))
+		return 0;
+	for (unsigned i = 0; i < c->m->kids_n; i++)
+		if (strcmp(c->m->kids[i], keyring_newest(en)) == 0)
+			return 0;
+	rv = store_mark_nth(en->store, c->m->uuid, STORE_MARK_KEYS, 1, &at_ms);
+	if (rv != ERR_NOTFOUND && (rv || at_ms > c->at->unix_ms - DAY_MS))
+		return rv;
+	while ((rv = store_command_next(en->store, c->m->uuid, n, &cmd)) == 0) {
+		n = cmd.n;
+		if (++count == COMMANDS_MAX || strcmp(cmd.name, "KEYS") == 0)
+			return 0;
+	}
+	if (rv != ERR_NOTFOUND)
+		return rv;
+	cmd = (struct store_command){.name = "KEYS", .body = "{\"name\":\"KEYS\"}", .queued_ms = c->at->unix_ms};
+	secret_fill(en->secret, id, sizeof(id));
+	hash_hex(id, sizeof(id), cmd.id);
+	memcpy(cmd.uuid, c->m->uuid, sizeof(cmd.uuid));
+	rv = store_command_put(en->store, &cmd);
+	if (!rv)
+		rv = store_mark(en->store, cmd.uuid, STORE_MARK_KEYS, c->at->unix_ms);
+	if (!rv)
+		FX(c->fx, c->r, c->at, cmd.uuid, c->r->req, c->r->reg, J_COMMAND_QUEUED, JS(ID, cmd.id), JS(NAME, cmd.name));
+	return rv;
 }
 
 /* IDLE may ride on any 200, the others on publish's only. */

@@ -23,6 +23,9 @@ int command_cancel(struct enroll *en, const char *uuid, const char *id, struct s
 struct enroll_call;
 /* The request is granted: what it names in `done` leaves the queue. Within its decision. */
 int command_done(struct enroll_call *c);
+/* Queues KEYS for a device that publishes without the newest key among its pins. Within the
+ * request's decision, behind command_done. */
+int command_offer_keys(struct enroll_call *c);
 /* Lets a decided 200 carry what is queued for its device: r->command. */
 void command_attach(struct enroll *en, const struct instant *at, struct reply *r);
 

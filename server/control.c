@@ -4,6 +4,7 @@
  *   disable, enable {uuid}            durable before the reply
  *   decommission, readmit {uuid}      family revoked, codes void; and back again
  *   lift {uuid}                       ends a quarantine
+ *   keys, rotate-key {key}, retire-key {kid}   server/keyring.h
  *   clock, clock-accept               server/clock.h
  *   show {uuid}
  *   list {from?, limit?}              devices of the registry by index; "next" where there are more
@@ -213,6 +214,9 @@ static const struct verb verbs[] = {
 	{"lift", false, control_lift},
 	{"clock", false, control_clock},
 	{"clock-accept", false, control_clock_accept},
+	{"keys", false, control_keys},
+	{"rotate-key", false, control_rotate_key},
+	{"retire-key", false, control_retire_key},
 	{"command", false, control_command},
 	{"cancel", false, control_cancel},
 	{"commands", false, control_commands},

@@ -21,6 +21,11 @@ json_t *control_clock(struct server *s, json_t *request, struct err *e);
 json_t *control_clock_accept(struct server *s, json_t *request, struct err *e);
 json_t *control_list(struct server *s, json_t *request, struct err *e);
 
+/* control_keys.c */
+json_t *control_keys(struct server *s, json_t *request, struct err *e);
+json_t *control_rotate_key(struct server *s, json_t *request, struct err *e);
+json_t *control_retire_key(struct server *s, json_t *request, struct err *e);
+
 /* control_commands.c */
 json_t *control_command(struct server *s, json_t *request, struct err *e);
 json_t *control_cancel(struct server *s, json_t *request, struct err *e);

@@ -10,23 +10,6 @@
 #include "server/enroll_internal.h"
 #include "server/publish.h"
 
-static int add_keys(struct enroll *en, const struct enroll_config *cfg, struct err *e)
-{
-	char kid[KID_MAX + 1];
-	const char *const *old = cfg->old_token_keys;
-	int rv;
-
-	for (; old && *old; old++) {
-		rv = token_signer_add(en->signer, *old, kid, e);
-		if (!rv)
-			rv = token_keys_add(en->keys, token_signer_public(en->signer, kid), e);
-		if (rv)
-			return rv;
-	}
-	rv = token_signer_add(en->signer, cfg->token_key, kid, e);
-	return rv ? rv : token_keys_add(en->keys, token_signer_public(en->signer, kid), e);
-}
-
 static int load(struct enroll *en, const struct instant *at)
 {
 	int rv = store_fleet_forget(en->store, at->unix_ms / FLEET_BUCKET_MS - FLEET_BUCKETS + 1);
@@ -60,11 +43,12 @@ struct enroll *enroll_new(const struct enroll_config *cfg, const struct instant 
 	en->signer = token_signer_new();
 	en->keys = token_keys_new();
 	en->cache = token_cache_new();
+	en->ring = keyring_new(cfg->store_key);
 	en->strangers = strangers_new(cfg->secret);
 	en->outbox = outbox_new(cfg->store_key);
-	if (!en->signer || !en->keys || !en->cache || !en->strangers || !en->outbox)
+	if (!en->signer || !en->keys || !en->cache || !en->ring || !en->strangers || !en->outbox)
 		goto nomem;
-	if (add_keys(en, cfg, e))
+	if (keyring_load(en, cfg->old_token_keys, cfg->token_key, at, e))
 		goto fail;
 	if (load(en, at)) {
 		err_set(e, ERR_IO, "database: %s", store_error(en->store));
@@ -85,6 +69,7 @@ void enroll_free(struct enroll *en)
 	outbox_free(en->outbox);
 	strangers_free(en->strangers);
 	token_cache_free(en->cache);
+	keyring_free(en->ring);
 	token_keys_free(en->keys);
 	token_signer_free(en->signer);
 	explicit_bzero(en->code_key, sizeof(en->code_key));
@@ -94,12 +79,14 @@ void enroll_free(struct enroll *en)
 
 /* The key that device and server share; where none is shared any more the oldest, which
  * the device will refuse: it must be reconfigured, and we count it. */
-static void pick_key(struct enroll *en, const struct msg_request *m, struct reply *r)
+static void pick_key(struct enroll *en, const struct instant *at, const struct msg_request *m, struct reply *r,
+		     struct effects *fx)
 {
 	const char *kid = token_signer_pick(en->signer, m ? m->kids : NULL, m ? m->kids_n : 0);
 
 	if (!kid) {
 		en->counts.no_common_key++;
+		keyring_lost(en, at, r->uuid, fx);
 		kid = token_signer_pick(en->signer, NULL, 0);
 	}
 	snprintf(r->kid, sizeof(r->kid), "%s", kid ? kid : "");
@@ -143,17 +130,21 @@ void enroll_request(struct enroll *en, const struct instant *at, struct reply *r
 		    struct effects *fx)
 {
 	struct enroll_call c = {.en = en, .at = at, .m = m, .r = r, .fx = fx};
-	struct effects_mark mark = effects_mark(fx);
+	struct effects_mark mark;
 	int rv;
 
 	en->last = *at;
+	keyring_expire(en, at, fx);
 	en->counts.requests[m->resource]++;
-	pick_key(en, m, r);
+	pick_key(en, at, m, r, fx);
+	mark = effects_mark(fx);
 	rv = store_decide(en->store);
 	if (!rv)
 		rv = clock_refuses(&c) ? 0 : decide(&c);
 	if (!rv)
 		rv = command_done(&c);
+	if (!rv)
+		rv = command_offer_keys(&c);
 	if (store_decided(en->store, rv == 0) && !rv)
 		rv = ERR_IO;
 	if (rv) {
@@ -176,7 +167,7 @@ void enroll_refuse(struct enroll *en, const struct instant *at, struct reply *r,
 {
 	en->last = *at;
 	en->counts.requests[r->resource]++;
-	pick_key(en, m, r);
+	pick_key(en, at, m, r, fx);
 	reply_refuse(r, code, why, message, -1);
 	enroll_answer(en, at, r, fx);
 }
@@ -198,6 +189,7 @@ void enroll_expire(struct enroll *en, const struct instant *at, struct effects *
 {
 	en->last = *at;
 	outbox_expire(en, at, fx);
+	keyring_expire(en, at, fx);
 	/* riding on a turn that commits anyway; a failure shows at the commit */
 	if (store_dirty(en->store))
 		(void)store_purge(en->store, at->unix_ms);
@@ -211,6 +203,7 @@ time_ns enroll_deadline(const struct enroll *en)
 void enroll_committed(struct enroll *en)
 {
 	outbox_committed(en->outbox);
+	keyring_committed(en);
 }
 
 void enroll_failed(struct enroll *en, struct effects *fx)
@@ -221,6 +214,7 @@ void enroll_failed(struct enroll *en, struct effects *fx)
 	en->counts.store_failures++;
 	effects_void(fx);
 	outbox_failed(en, fx);
+	keyring_failed(en);
 	fleet_load(&en->fleet, en->store, en->last.unix_ms);
 	clock_load(en);
 	STAILQ_CONCAT(&all, &fx->replies);

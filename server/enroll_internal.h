@@ -8,6 +8,7 @@
 #include "server/budget.h"
 #include "server/code.h"
 #include "server/enroll.h"
+#include "server/keyring.h"
 #include "server/outbox.h"
 #include "server/token_cache.h"
 
@@ -19,6 +20,7 @@ struct enroll {
 	struct token_signer *signer;
 	struct token_keys *keys;
 	struct token_cache *cache;
+	struct keyring *ring;
 	struct strangers *strangers;
 	struct fleet_budget fleet;
 	struct outbox *outbox;

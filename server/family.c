@@ -49,7 +49,9 @@ int64_t family_grace_left(const struct enroll *en, const struct store_device *ro
 	unsigned n = store_epochs(en->store, &ep), i = 0;
 	int64_t end = row->grace_end;
 
-	if (!row->fam[0] || row->revoked || row->presented || login != !row->prev_jti[0])
+	/* a pair whose key is gone cannot be made again */
+	if (!row->fam[0] || row->revoked || row->presented || login != !row->prev_jti[0] ||
+	    !token_signer_public(en->signer, row->kid))
 		return 0;
 	while (i < n && ep[i].id != row->grace_epoch)
 		i++;

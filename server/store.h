@@ -17,6 +17,7 @@
 #include "core/world.h"
 
 #define STORE_COMMAND_MAX 2560 /* a command's text: two PEMs and room */
+#define STORE_KEY_MAX 4096     /* a sealed private key */
 #define STORE_EPOCHS 64 /* starts of the server that are remembered */
 
 struct store;
@@ -158,13 +159,30 @@ int store_command_next(struct store *st, const char *uuid, int64_t n, struct sto
 int store_command_next_any(struct store *st, const char *uuid, int64_t n, struct store_command *out);
 
 /* When something befell a device; a day is remembered. */
-enum store_mark { STORE_MARK_REUSE = 1, STORE_MARK_TOTP_WRONG = 2, STORE_MARK_TOTP_REGISTER = 3 };
+enum store_mark { STORE_MARK_REUSE = 1, STORE_MARK_TOTP_WRONG = 2, STORE_MARK_TOTP_REGISTER = 3, STORE_MARK_KEYS = 4 };
 int store_mark(struct store *st, const char *uuid, enum store_mark kind, int64_t unix_ms);
 /* Unix ms of the `nth` newest (1: the last); ERR_NOTFOUND. */
 int store_mark_nth(struct store *st, const char *uuid, enum store_mark kind, int64_t nth, int64_t *at_ms);
 int store_marks_forget(struct store *st, const char *uuid, enum store_mark kind);
 /* Forgets, of all devices, what lies behind `unix_ms`: the clock was set back. */
 int store_marks_ahead_forget(struct store *st, int64_t unix_ms);
+
+/* One token key, sealed (server/keyring.h). */
+struct store_key {
+	char kid[KID_MAX + 1];
+	int64_t added_ms, retire_ms;    /* Unix; 0: not to be retired */
+	uint8_t sealed[STORE_KEY_MAX];
+	size_t sealed_len;
+};
+/* Behind all others. */
+int store_key_put(struct store *st, const struct store_key *k);
+int store_key_retire(struct store *st, const char *kid, int64_t retire_ms);
+/* Retired: the key itself is wiped, its name stays. */
+int store_key_gone(struct store *st, const char *kid, int64_t unix_ms);
+/* Was it ever there? 0; ERR_NOTFOUND. */
+int store_key_known(struct store *st, const char *kid);
+/* All that are not retired, oldest first. */
+int store_key_each(struct store *st, void (*each)(void *ctx, const struct store_key *k), void *ctx);
 
 /* A number by name; ERR_NOTFOUND. */
 int store_meta_get(struct store *st, const char *name, int64_t *value);

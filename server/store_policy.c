@@ -140,6 +140,81 @@ int store_marks_ahead_forget(struct store *st, int64_t unix_ms)
 	return store_run(st, q);
 }
 
+/* ---- token keys ---- */
+
+int store_key_put(struct store *st, const struct store_key *k)
+{
+	sqlite3_stmt *q = store_statement(st, Q_KEY_PUT);
+	int rv = store_write(st);
+
+	if (rv)
+		return rv;
+	store_put_text(q, 1, k->kid);
+	sqlite3_bind_int64(q, 2, k->added_ms);
+	sqlite3_bind_blob(q, 3, k->sealed, (int)k->sealed_len, SQLITE_STATIC);
+	return store_run(st, q);
+}
+
+int store_key_retire(struct store *st, const char *kid, int64_t retire_ms)
+{
+	sqlite3_stmt *q = store_statement(st, Q_KEY_RETIRE);
+	int rv = store_write(st);
+
+	if (rv)
+		return rv;
+	store_put_text(q, 1, kid);
+	sqlite3_bind_int64(q, 2, retire_ms);
+	return store_run(st, q);
+}
+
+int store_key_gone(struct store *st, const char *kid, int64_t unix_ms)
+{
+	sqlite3_stmt *q = store_statement(st, Q_KEY_GONE);
+	int rv = store_write(st);
+
+	if (rv)
+		return rv;
+	store_put_text(q, 1, kid);
+	sqlite3_bind_int64(q, 2, unix_ms);
+	return store_run(st, q);
+}
+
+int store_key_known(struct store *st, const char *kid)
+{
+	sqlite3_stmt *q = store_statement(st, Q_KEY_GET);
+	int rv;
+
+	store_put_text(q, 1, kid);
+	rv = store_lookup(st, q);
+	if (!rv)
+		sqlite3_reset(q);
+	return rv;
+}
+
+int store_key_each(struct store *st, void (*each)(void *ctx, const struct store_key *k), void *ctx)
+{
+	sqlite3_stmt *q = store_statement(st, Q_KEY_EACH);
+	struct store_key k;
+	int rv;
+
+	while ((rv = store_row(st, q)) == 1) {
+		const void *sealed = sqlite3_column_blob(q, 4);
+		int len = sqlite3_column_bytes(q, 4);
+
+		memset(&k, 0, sizeof(k));
+		store_get_text(q, 0, k.kid, sizeof(k.kid));
+		k.added_ms = sqlite3_column_int64(q, 2);
+		k.retire_ms = sqlite3_column_int64(q, 3);
+		if (sealed && len > 0 && (size_t)len <= sizeof(k.sealed)) {
+			memcpy(k.sealed, sealed, (size_t)len);
+			k.sealed_len = (size_t)len;
+		}
+		if (len > 0)
+			each(ctx, &k);
+	}
+	return rv;
+}
+
 /* ---- numbers by name ---- */
 
 int store_meta_get(struct store *st, const char *name, int64_t *value)

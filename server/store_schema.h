@@ -92,6 +92,12 @@
 	X(MARK_FORGET, "DELETE FROM mark WHERE uuid = ?1 AND kind = ?2 AND at < ?3")                           \
 	X(MARK_NTH, "SELECT at FROM mark WHERE uuid = ?1 AND kind = ?2 ORDER BY at DESC LIMIT 1 OFFSET ?3")    \
 	X(MARK_AHEAD, "DELETE FROM mark WHERE at > ?1")                                                        \
+	X(KEY_EACH, "SELECT kid, n, added, retire, sealed FROM token_key ORDER BY n")                          \
+	X(KEY_PUT, "INSERT INTO token_key(kid, n, added, retire, sealed)"                                      \
+		   " SELECT ?1, coalesce(max(n), 0) + 1, ?2, 0, ?3 FROM token_key")                            \
+	X(KEY_RETIRE, "UPDATE token_key SET retire = ?2 WHERE kid = ?1")                                       \
+	X(KEY_GONE, "UPDATE token_key SET retire = ?2, sealed = x'' WHERE kid = ?1")                           \
+	X(KEY_GET, "SELECT n FROM token_key WHERE kid = ?1")                                                  \
 	X(META_GET, "SELECT value FROM meta WHERE name = ?1")                                                  \
 	X(META_PUT, "INSERT OR REPLACE INTO meta(name, value) VALUES(?1, ?2)")
 

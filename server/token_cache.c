@@ -29,6 +29,11 @@ void token_cache_free(struct token_cache *c)
 	free(c);
 }
 
+void token_cache_forget(struct token_cache *c)
+{
+	memset(c->sets, 0, sizeof(c->sets));
+}
+
 int token_cache_verify(struct token_cache *c, struct token_keys *keys, const char *token, size_t len,
 		       size_t len_max, struct token_claims *out, struct err *e)
 {

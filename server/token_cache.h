@@ -8,6 +8,8 @@
 struct token_cache;
 struct token_cache *token_cache_new(void);
 void token_cache_free(struct token_cache *c);
+/* A key is gone: whatever it signed must be verified again. */
+void token_cache_forget(struct token_cache *c);
 /* token_verify through the memory. */
 int token_cache_verify(struct token_cache *c, struct token_keys *keys, const char *token, size_t len,
 		       size_t len_max, struct token_claims *out, struct err *e);

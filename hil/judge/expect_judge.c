@@ -269,6 +269,8 @@ static bool is_servers(enum journal_kind k)
 	case J_SERVER_STATE:
 	case J_OPERATOR:
 	case J_SERVER_ALARM:
+	case J_KEY_ADDED:
+	case J_KEY_RETIRED:
 	case J_CODE_ISSUED:
 	case J_CODE_USED:
 	case J_CODE_VOID:

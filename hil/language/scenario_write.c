@@ -100,7 +100,7 @@ static void put_step(struct buf *out, json_t *step, json_int_t timeout_ns)
 		put_text(key(&f, "server"), what + 7);
 		what = "server";
 	}
-	if (strcmp(what, "clock_accept") == 0) {
+	if (vocab_has("clock_accept rotate_key retire_keys", what)) {
 		put_text(key(&f, "operator"), what);
 		what = "";
 	}

@@ -93,7 +93,7 @@ unsigned vocab_event_actor(enum journal_kind kind)
 		{"device.added", 0},        {"device.", VOCAB_DEVICE},  {"tokens.", VOCAB_DEVICE},
 		{"handshake.", VOCAB_DEVICE}, {"conn.path", VOCAB_SERVER}, {"conn.", VOCAB_DEVICE},
 		{"server.", VOCAB_SERVER},
-		{"code.", VOCAB_SERVER},    {"token.", VOCAB_SERVER},   {"command.", VOCAB_SERVER},
+		{"key.", VOCAB_SERVER}, {"code.", VOCAB_SERVER},    {"token.", VOCAB_SERVER},   {"command.", VOCAB_SERVER},
 		{"operator", VOCAB_SERVER}, {"sms.queued", VOCAB_SERVER}, {"sms.", VOCAB_CARRIER},
 	};
 	const char *name = journal_kind_name(kind);

@@ -150,6 +150,8 @@ const struct vocab_action vocab_actions[] = {
 	{"decommission", VOCAB_OPERATOR, VOCAB_TIMED, "The operator takes the device out of service: its tokens and codes are void."},
 	{"readmit", VOCAB_OPERATOR, VOCAB_TIMED, "The operator lets it in again; it begins anew."},
 	{"lift", VOCAB_OPERATOR, VOCAB_TIMED, "The operator ends the device's quarantine."},
+	{"rotate_key", VOCAB_OPERATOR, VOCAB_TIMED, "The operator gives the server a new token key; once a scenario."},
+	{"retire_keys", VOCAB_OPERATOR, VOCAB_TIMED, "The operator retires all token keys but the newest."},
 	{"clock_accept", VOCAB_OPERATOR, VOCAB_TIMED, "The operator says that the server's clock is right as it is."},
 	{"cancel", VOCAB_OPERATOR, VOCAB_TIMED, "The operator takes the device's commands back that it has not done."},
 };
@@ -336,7 +338,7 @@ const struct vocab_key vocab_keys[] = {
 	{"step step.decommission", "decommission", VOCAB_WHO, NULL, ANY, OPT, "who", "The operator takes them out of service: tokens and codes are void.", "{decommission: A}"},
 	{"step step.readmit", "readmit", VOCAB_WHO, NULL, ANY, OPT, "who", "The operator lets them in again.", "{readmit: A}"},
 	{"step step.lift", "lift", VOCAB_WHO, NULL, ANY, OPT, "who", "The operator ends their quarantine.", "{lift: A}"},
-	{"step step.operator", "operator", VOCAB_WORD, "clock_accept", ANY, OPT, "do", "What the operator does with the server as a whole.", "{operator: clock_accept}"},
+	{"step step.operator", "operator", VOCAB_WORD, "clock_accept rotate_key retire_keys", ANY, OPT, "do", "What the operator does with the server as a whole: say that its clock is right, give it a new token key (once a scenario), retire all older ones at once.", "{operator: clock_accept}"},
 	{"step step.server", "server", VOCAB_WORD, "kill stop start restart", ANY, OPT, NULL, "The server's process.", "{server: kill}"},
 	{"step.wait", "within", VOCAB_DURATION, NULL, 1, 0, OPT, "within_ns", "At the latest; the scenario's timeout where not said.", "within: 10s"},
 	{"step.wait", "any", VOCAB_BOOL, NULL, ANY, OPT, "any", "One device is enough.", "any: true"},

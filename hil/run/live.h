@@ -56,6 +56,7 @@ struct live_job {
 	bool server_again;   /* a start was asked for before it was gone */
 	bool server_killed;  /* it took too long to end by itself */
 	unsigned control_pending;
+	char *next_token_key; /* PEM; for a rotation, where the plan has one; secret */
 	/* What the operator asked for and has no answer to; `asked` in order, on their way;
 	 * `owed` until the server is up again. */
 	json_t *asked, *owed;

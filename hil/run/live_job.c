@@ -132,6 +132,8 @@ static void rig_operate(void *ctx, const struct instant *at, json_t *request)
 	struct live_job *j = ctx;
 
 	(void)at;
+	if (strcmp(json_string_value(json_object_get(request, "do")), "rotate-key") == 0)
+		json_object_set_new(request, "key", json_string(j->next_token_key));
 	if (live_server_operate(j, request))
 		live_job_fail(j, "out of memory");
 }
@@ -446,6 +448,9 @@ static void free_job(struct live_job *j)
 	faults_free(j->faults);
 	json_decref(j->asked);
 	json_decref(j->owed);
+	if (j->next_token_key)
+		explicit_bzero(j->next_token_key, strlen(j->next_token_key));
+	free(j->next_token_key);
 	unlink_job(j);
 	free(j);
 }
@@ -652,6 +657,14 @@ int live_job_start(struct rig *r, struct job *job, struct err *e)
 		goto fail;
 	}
 	plan_draw_secrets(j->plan, live_secret());
+	if (plan_asks(j->plan, "rotate_key")) {
+		char *public = NULL;
+
+		rv = pki_token_key(&j->next_token_key, &public, e);
+		free(public);
+		if (rv)
+			goto fail;
+	}
 	j->faults = faults_new(plan_seed(j->plan));
 	if (j->faults)
 		faults_gate(j->faults, plan_may_fire, j->plan);

@@ -41,7 +41,8 @@ struct plan_rig {
 	void (*server)(void *ctx, const struct instant *at, enum plan_server_do what);
 	/* What befalls a modem ("s1"): an action of the language and its arguments; borrowed. */
 	void (*modem)(void *ctx, const struct instant *at, const char *modem, const char *what, json_t *args);
-	/* One control line for the server (disable, enable, command, crash-at …); borrowed. */
+	/* One control line for the server (disable, enable, command, crash-at …); borrowed. The rig adds
+	 * the `key` of a rotate-key. */
 	void (*operate)(void *ctx, const struct instant *at, json_t *request);
 	/* Is something that was asked for still on its way (a control line unanswered, a
 	 * server starting)? The next step waits until it is not. */
@@ -111,6 +112,8 @@ const char *plan_group(const struct plan *p, unsigned group);
 json_t *plan_network(const struct plan *p, unsigned group);
 /* Does anything stand between devices and server: a network, or a fault or step on one? */
 bool plan_wants_links(const struct plan *p);
+/* Is there a step, a fault or a `then` that does this? */
+bool plan_asks(const struct plan *p, const char *what);
 /* Draws a TOTP secret for each device whose record allows TOTP, alike for device and server. Once,
  * before the registry and the fleet are made. */
 void plan_draw_secrets(struct plan *p, struct secret_source *secret);

@@ -365,3 +365,24 @@ void plan_draw_secrets(struct plan *p, struct secret_source *secret)
 	}
 	explicit_bzero(raw, sizeof(raw));
 }
+
+static bool does(json_t *list, const char *what)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(list, i, one)
+	{
+		const char *now = json_string_value(json_object_get(one, "do"));
+		const char *then = json_string_value(json_object_get(json_object_get(one, "then"), "do"));
+
+		if ((now && strcmp(now, what) == 0) || (then && strcmp(then, what) == 0))
+			return true;
+	}
+	return false;
+}
+
+bool plan_asks(const struct plan *p, const char *what)
+{
+	return does(p->steps, what) || does(json_object_get(p->json, "faults"), what);
+}

@@ -68,7 +68,7 @@ static const struct {
 } rooms[] = {
 	{"device.", PLAN_FLEET},    {"tokens.", PLAN_FLEET},	   {"handshake.", PLAN_FLEET},
 	{"conn.path", PLAN_SERVER}, {"conn.", PLAN_FLEET},	    {"net.", PLAN_FLEET},	   {"server.", PLAN_SERVER},
-	{"code.", PLAN_SERVER},	    {"token.", PLAN_SERVER},	   {"sms.queued", PLAN_SERVER},
+	{"key.", PLAN_SERVER},      {"code.", PLAN_SERVER},	    {"token.", PLAN_SERVER},	   {"sms.queued", PLAN_SERVER},
 	{"operator", PLAN_SERVER},  {"command.", PLAN_SERVER},	   {"sms.submitted", PLAN_CARRIER},
 	{"sms.lost", PLAN_CARRIER}, {"modem.state", PLAN_CARRIER}, {"sms.", PLAN_POOL},
 };
@@ -459,11 +459,21 @@ static void operate(struct plan *p, const struct act *a, unsigned index)
 /* What is asked of the server as a whole. */
 static bool act_fleetwide(struct plan *p, const struct instant *at, const char *what)
 {
+	static const struct {
+		const char *what, *verb, *kid;
+	} all[] = {
+		{"clock_accept", "clock-accept", NULL},
+		{"rotate_key", "rotate-key", NULL}, /* the rig adds the key */
+		{"retire_keys", "retire-key", "others"},
+	};
 	json_t *req;
+	size_t i = 0;
 
-	if (strcmp(what, "clock_accept") != 0)
+	while (i < sizeof(all) / sizeof(all[0]) && strcmp(all[i].what, what) != 0)
+		i++;
+	if (i == sizeof(all) / sizeof(all[0]))
 		return false;
-	req = json_pack("{s:s}", "do", "clock-accept");
+	req = json_pack("{s:s, s:s*}", "do", all[i].verb, "kid", all[i].kid);
 	if (req)
 		p->rig.operate(p->rig.ctx, at, req);
 	json_decref(req);

@@ -104,9 +104,44 @@ static const char token_public[] = "-----BEGIN PUBLIC KEY-----\n"
 				   "-----END PUBLIC KEY-----\n"
 				   "";
 
+/* What a rotation of the token key brings. */
+static const char next_token_key[] = "-----BEGIN PRIVATE KEY-----\n"
+				     "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQDG4utZisTwf6gw\n"
+				     "K5HKwLU1B1n6RoszTZ/iU1hryzCt91dvew+XhaunkRPMLlIhuSCw9RfVAjuX7sqD\n"
+				     "F97RuY5TZrI2BzONZfbHxllBgeGgQgBMjqBzBCIVSIMiKDAm8IKW+BKeP0+D2MNv\n"
+				     "o65zqrEZ/5h8CAiOJdxGVlbTQd8WWmrGD6Kn2yLeMnmmueAtxmhWR5YUYHLLqAWg\n"
+				     "6Oer2XCcYGfMOH6cZ0ZxcKaE2DQkjJL6RuT0N+wSLhszPHJ/HWOEc4+Plb96naqG\n"
+				     "yp4flDmiZb5REHjGDi5Z8hegs3rgiJ4lgHA3ez/Zxa4U8KbW5YlShmiNLlkhg4mi\n"
+				     "z90+BgMlAgMBAAECggEAA4IKIBrqcHUQ2t9R3JoJ4tor17nA61k8UxhZk6En6Zi6\n"
+				     "FbDoQcY0hmKba57RUJigKgtQpq9yrKQWGR268jkMBuPJGlq+t95AtR3prMfW9uXx\n"
+				     "WKE6uLWDHtTe+s4yjI/x/pwGikPmYsEC9z1oywi2NYeSwXTaJqrQ1/szw6B7a65t\n"
+				     "LZYlynbZDJDmR3z+VjTjP+Lwml+l8hbrdjP04APIqL58/1XV3PbBohj0jz7hPD5R\n"
+				     "OHn0FyeVsB8crQJeAg3G+cVr21P1F3/HBU0EKmGxO0W8MH7QUgF+hHD9yPwXvt7p\n"
+				     "Kd8HwSMSqIlJQJtKyFPLf9L+h/wTEnCVg4MwXx81AQKBgQDqvfBTVycL9rMrFGOd\n"
+				     "Do066333JeHJqk/8CbEUxtO94bijtLQvN0ArFTdiv4i1hxoz+8oOzN7rAZedM9db\n"
+				     "VylJXAzHPQHsjSX/kOqEUJp/2IOQ6UlVu1AD9+zU2hIWXBwd4VOHqcOGMttOpjKT\n"
+				     "1zk4fSCz72qMyjWPoZAUNHALpQKBgQDY5bxOQckTjVxM+O/46W6F5I0A6MFAJyTh\n"
+				     "V9xOFYlxZ0Qgp1VKjhjcysnVZnnSsd8OaiRfGu53NQBfSSUoSa0Hw/2L5/iufn5n\n"
+				     "4F92WpQV7OgkBzswGV0V3M7dq60BYiLYKXVZN5HNQINXJsTnEr0ft03hh2XvJQW3\n"
+				     "P8FqpkqBgQKBgQCRtzo54b3hVVC/CzcSxXex/YECLEfOkaR5BeMgzJOgKUAejwvS\n"
+				     "y29PzynEaLUKSkVfw4sYSOCP7TsaYJXso1yDp1pfS2WoW64cyO5rGEXv2o1BJS9a\n"
+				     "wp3W+M3RC1Vy/9aMTdU2P5GZ+nPcjJqU32Mrx7DHQXVY1CUPdfEkObDb6QKBgHwi\n"
+				     "X7daJz6tdNoIzy7iSoMO3zRaAeA5hv4BTvDRmqvwsikOG95jnQ8gcItV7vsLGeIi\n"
+				     "FVbpDvnit6fRMRbxs7nyDbZ4uPcFJktFOt190asKv4F/MfzBR2kvyqVLj+Ruygp1\n"
+				     "D9hT2XpjJchHRAIL03nHaydcWpaX1cGfF492RMYBAoGAPBHM3GZbzdIdyfiE3gIu\n"
+				     "zJ/jbbh0ZcDV8vA2m0Eqwx6EdbD+GHxXZnK9aM5p7EFOEHy4ZeVJ3LXIHhZgntrw\n"
+				     "527U+rpaApGhtgx9zlwObx7S1b72r/yHQtBhixLv2c7Gblhn8SyG109Q8paPTWek\n"
+				     "KBq1rHfgzAFAHhaNn7TcP4c=\n"
+				     "-----END PRIVATE KEY-----\n";
+
 static char *text(const char *s)
 {
 	return (char *)(uintptr_t)s;
+}
+
+const char *virtual_next_token_key(void)
+{
+	return next_token_key;
 }
 
 void virtual_pki(struct pki *out)

@@ -7,4 +7,7 @@
 /* Fills `out` with constants: never call pki_fini on it. */
 void virtual_pki(struct pki *out);
 
+/* The private half of a second token key, for a rotation. */
+const char *virtual_next_token_key(void);
+
 #endif

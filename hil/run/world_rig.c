@@ -305,6 +305,8 @@ static void rig_operate(void *ctx, const struct instant *at, json_t *request)
 {
 	struct vrig *r = ctx;
 
+	if (strcmp(json_string_value(json_object_get(request, "do")), "rotate-key") == 0)
+		json_object_set_new(request, "key", json_string(virtual_next_token_key()));
 	if (r->server && !r->dying)
 		operate(r, at, request);
 	else if (json_array_append(r->owed, request))

@@ -268,11 +268,11 @@ static const struct {
 	 "[{\"do\": \"wait\", \"state\": \"PROVISIONED\", \"within_ns\": 200000000000, \"who\": {\"group\": \"A\", \"index\": 2}, \"any\": true},"
 	 " {\"do\": \"power_off\", \"who\": {\"group\": \"A\"}}, {\"do\": \"power_on\", \"who\": {\"group\": \"A\"}},"
 	 " {\"do\": \"power_cycle\", \"who\": {\"all\": true}, \"off_ns\": 2000000000}]"},
-	{"steps", "[{disable: A}, {enable: B}, {command: {name: CONFIG, publish_interval: 30}, who: A}, {cancel: B}, {decommission: A}, {readmit: A}, {lift: A}, {operator: clock_accept}]",
+	{"steps", "[{disable: A}, {enable: B}, {command: {name: CONFIG, publish_interval: 30}, who: A}, {cancel: B}, {decommission: A}, {readmit: A}, {lift: A}, {operator: clock_accept}, {operator: rotate_key}]",
 	 "[{\"do\": \"disable\", \"who\": {\"group\": \"A\"}}, {\"do\": \"enable\", \"who\": {\"group\": \"B\"}},"
 	 " {\"do\": \"command\", \"command\": {\"name\": \"CONFIG\", \"publishInterval\": 30}, \"who\": {\"group\": \"A\"}},"
 	 " {\"do\": \"cancel\", \"who\": {\"group\": \"B\"}}, {\"do\": \"decommission\", \"who\": {\"group\": \"A\"}},"
-	 " {\"do\": \"readmit\", \"who\": {\"group\": \"A\"}}, {\"do\": \"lift\", \"who\": {\"group\": \"A\"}}, {\"do\": \"clock_accept\"}]"},
+	 " {\"do\": \"readmit\", \"who\": {\"group\": \"A\"}}, {\"do\": \"lift\", \"who\": {\"group\": \"A\"}}, {\"do\": \"clock_accept\"}, {\"do\": \"rotate_key\"}]"},
 	{"faults", "[{on: command.sent, do: drop_reply, then: {after: 1s, do: command, command: {name: KEYS}}}]",
 	 "[{\"name\": \"f1\", \"on\": \"command.sent\", \"do\": \"drop_reply\", \"args\": {}, \"then\": {\"after_ns\": 1000000000,"
 	 " \"do\": \"command\", \"args\": {\"command\": {\"name\": \"KEYS\"}}}}]"},

@@ -1,0 +1,373 @@
+#include "server/keyring.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <gnutls/crypto.h>
+
+#include "core/plant.h"
+#include "server/enroll_internal.h"
+
+#define NONCE_BYTES 12 /* AES-GCM, RFC 5116 §5 */
+#define TAG_BYTES   16
+
+struct keyring {
+	uint8_t key[32];
+	struct keyring_entry e[TOKEN_KEYS];
+	unsigned n;
+	int64_t next_ms; /* when the first one is due; INT64_MAX: none */
+	char lost[KEYRING_LOST][UUID_LEN + 1];
+	unsigned lost_n;
+	bool dirty; /* changed in this turn */
+};
+
+struct keyring *keyring_new(const uint8_t *store_key)
+{
+	static const char label[] = "quicrig token keys 1";
+	struct keyring *k = calloc(1, sizeof(*k));
+
+	if (!k)
+		return NULL;
+	hash_hmac_sha256(store_key, 32, label, sizeof(label) - 1, k->key);
+	k->next_ms = INT64_MAX;
+	return k;
+}
+
+void keyring_free(struct keyring *k)
+{
+	if (k)
+		explicit_bzero(k->key, sizeof(k->key));
+	free(k);
+}
+
+/* ---- sealing ---- */
+
+/* One key is one text for ever, so a nonce of its kid never meets another. */
+static void nonce_of(const struct keyring *k, const char *kid, uint8_t out[NONCE_BYTES])
+{
+	uint8_t mac[HASH_SIZE];
+
+	hash_hmac_sha256(k->key, sizeof(k->key), kid, strlen(kid), mac);
+	memcpy(out, mac, NONCE_BYTES);
+}
+
+static int cipher(const struct keyring *k, gnutls_aead_cipher_hd_t *h)
+{
+	gnutls_datum_t key = {(unsigned char *)(uintptr_t)k->key, sizeof(k->key)};
+
+	return gnutls_aead_cipher_init(h, GNUTLS_CIPHER_AES_256_GCM, &key) < 0 ? ERR_INTERNAL : 0;
+}
+
+static int seal(const struct keyring *k, struct store_key *row, const char *pem)
+{
+	uint8_t nonce[NONCE_BYTES];
+	gnutls_aead_cipher_hd_t h;
+	size_t len = sizeof(row->sealed);
+	int rv;
+
+	if (strlen(pem) + TAG_BYTES > len)
+		return ERR_LIMIT;
+	if (cipher(k, &h))
+		return ERR_INTERNAL;
+	nonce_of(k, row->kid, nonce);
+	rv = gnutls_aead_cipher_encrypt(h, nonce, sizeof(nonce), row->kid, strlen(row->kid), TAG_BYTES, pem, strlen(pem),
+					row->sealed, &len);
+	gnutls_aead_cipher_deinit(h);
+	row->sealed_len = len;
+	return rv < 0 ? ERR_INTERNAL : 0;
+}
+
+static int unseal(const struct keyring *k, const struct store_key *row, char out[STORE_KEY_MAX])
+{
+	uint8_t nonce[NONCE_BYTES];
+	gnutls_aead_cipher_hd_t h;
+	size_t len = STORE_KEY_MAX - 1;
+	int rv;
+
+	if (row->sealed_len < TAG_BYTES)
+		return ERR_AUTH;
+	if (cipher(k, &h))
+		return ERR_INTERNAL;
+	nonce_of(k, row->kid, nonce);
+	rv = gnutls_aead_cipher_decrypt(h, nonce, sizeof(nonce), row->kid, strlen(row->kid), TAG_BYTES, row->sealed,
+					row->sealed_len, out, &len);
+	gnutls_aead_cipher_deinit(h);
+	if (rv < 0)
+		return ERR_AUTH;
+	out[len] = '\0';
+	return 0;
+}
+
+/* ---- in memory ---- */
+
+static void reckon(struct keyring *k)
+{
+	k->next_ms = INT64_MAX;
+	for (unsigned i = 0; i < k->n; i++)
+		if (k->e[i].retire_ms && k->e[i].retire_ms < k->next_ms)
+			k->next_ms = k->e[i].retire_ms;
+}
+
+/* The newest from now on. */
+static int add(struct enroll *en, const char *pem, int64_t added_ms, int64_t retire_ms, struct err *e)
+{
+	struct keyring *k = en->ring;
+	struct keyring_entry *one = &k->e[k->n];
+	int rv = k->n == TOKEN_KEYS ? err_set(e, ERR_LIMIT, "%d token keys are kept already; retire one", TOKEN_KEYS)
+				    : token_signer_add(en->signer, pem, one->kid, e);
+
+	if (rv)
+		return rv;
+	rv = token_keys_add(en->keys, token_signer_public(en->signer, one->kid), e);
+	if (rv) {
+		token_signer_remove(en->signer, one->kid);
+		return rv;
+	}
+	one->added_ms = added_ms;
+	one->retire_ms = retire_ms;
+	k->n++;
+	reckon(k);
+	return 0;
+}
+
+static void drop(struct enroll *en, unsigned i)
+{
+	struct keyring *k = en->ring;
+
+	token_signer_remove(en->signer, k->e[i].kid);
+	token_keys_remove(en->keys, k->e[i].kid);
+	/* what it signed was remembered as good */
+	token_cache_forget(en->cache);
+	memmove(&k->e[i], &k->e[i + 1], (k->n - i - 1) * sizeof(k->e[0]));
+	k->n--;
+	reckon(k);
+}
+
+static int find(const struct keyring *k, const char *kid)
+{
+	for (unsigned i = 0; i < k->n; i++)
+		if (strcmp(k->e[i].kid, kid) == 0)
+			return (int)i;
+	return -1;
+}
+
+/* ---- start ---- */
+
+struct loading {
+	struct enroll *en;
+	struct err *e;
+	int rv;
+};
+
+static void load_one(void *ctx, const struct store_key *row)
+{
+	struct loading *l = ctx;
+	char pem[STORE_KEY_MAX];
+
+	if (l->rv)
+		return;
+	l->rv = unseal(l->en->ring, row, pem);
+	if (l->rv)
+		err_set(l->e, l->rv, "token key %s in the database is sealed under another store key", row->kid);
+	else
+		l->rv = add(l->en, pem, row->added_ms, row->retire_ms, l->e);
+	explicit_bzero(pem, sizeof(pem));
+}
+
+static int store_new(struct enroll *en, const struct instant *at, const char *pem, struct err *e)
+{
+	struct store_key row = {.added_ms = at->unix_ms};
+	struct keyring *k = en->ring;
+	int64_t gone = at->unix_ms + en->settings->v[SETTING_KEY_OVERLAP] / (int64_t)NS_PER_MS;
+	int rv = add(en, pem, at->unix_ms, 0, e);
+
+	if (rv)
+		return rv;
+	memcpy(row.kid, k->e[k->n - 1].kid, sizeof(row.kid));
+	rv = seal(k, &row, pem);
+	if (!rv)
+		rv = store_key_put(en->store, &row);
+	for (unsigned i = 0; !rv && i + 1 < k->n; i++) {
+		if (k->e[i].retire_ms)
+			continue;
+		rv = store_key_retire(en->store, k->e[i].kid, gone);
+	}
+	explicit_bzero(&row, sizeof(row));
+	if (rv) {
+		drop(en, k->n - 1);
+		return err_set(e, rv, "storage failed: %s", store_error(en->store));
+	}
+	for (unsigned i = 0; i + 1 < k->n; i++)
+		if (!k->e[i].retire_ms)
+			k->e[i].retire_ms = gone;
+	reckon(k);
+	return 0;
+}
+
+/* Its kid, whether its file has it in this form or another. */
+static int kid_of(const char *pem, char kid[KID_MAX + 1], struct err *e)
+{
+	struct token_signer *probe = token_signer_new();
+	int rv = probe ? token_signer_add(probe, pem, kid, e) : err_set(e, ERR_NOMEM, "out of memory");
+
+	token_signer_free(probe);
+	return rv;
+}
+
+/* One that was retired stays so, whatever the file still says. */
+static int configured(struct enroll *en, const struct instant *at, const char *pem, struct err *e)
+{
+	char kid[KID_MAX + 1];
+	int rv = kid_of(pem, kid, e);
+
+	if (rv)
+		return rv;
+	rv = store_key_known(en->store, kid);
+	if (rv == ERR_NOTFOUND)
+		return store_new(en, at, pem, e);
+	return rv ? err_set(e, rv, "database: %s", store_error(en->store)) : 0;
+}
+
+int keyring_load(struct enroll *en, const char *const *old, const char *key, const struct instant *at, struct err *e)
+{
+	struct loading l = {.en = en, .e = e};
+	int rv;
+
+	if (en->settings->v[SETTING_KEY_OVERLAP] < en->settings->v[SETTING_REFRESH_MAX])
+		return err_set(e, ERR_INVALID, "key_overlap is shorter than refresh_max: tokens would outlive their key");
+	rv = store_key_each(en->store, load_one, &l);
+	if (l.rv)
+		return l.rv;
+	if (rv)
+		return err_set(e, rv, "database: %s", store_error(en->store));
+	for (; !rv && old && *old; old++)
+		rv = configured(en, at, *old, e);
+	return rv ? rv : configured(en, at, key, e);
+}
+
+/* ---- what there is ---- */
+
+unsigned keyring_count(const struct enroll *en)
+{
+	return en->ring->n;
+}
+
+const struct keyring_entry *keyring_at(const struct enroll *en, unsigned i)
+{
+	return &en->ring->e[i];
+}
+
+const char *keyring_newest(const struct enroll *en)
+{
+	return en->ring->e[en->ring->n - 1].kid;
+}
+
+/* ---- change ---- */
+
+int keyring_rotate(struct enroll *en, const struct instant *at, const char *pem, struct effects *fx, struct err *e)
+{
+	char kid[KID_MAX + 1];
+	int rv = kid_of(pem, kid, e);
+
+	if (rv)
+		return rv;
+	if (!store_key_known(en->store, kid))
+		return err_set(e, ERR_EXISTS, "token key %s is or was one of ours already", kid);
+	rv = store_decide(en->store);
+	rv = rv ? err_set(e, rv, "storage failed: %s", store_error(en->store)) : store_new(en, at, pem, e);
+	if (store_decided(en->store, rv == 0) && !rv) {
+		drop(en, en->ring->n - 1);
+		rv = err_set(e, ERR_IO, "storage failed: %s", store_error(en->store));
+	}
+	if (!rv)
+		en->ring->dirty = true;
+	if (!rv)
+		effects_event(fx, NULL, true, at->now, NULL, NULL, NULL, J_KEY_ADDED,
+			      &(struct journal_value)JS(ID, keyring_newest(en)), 1);
+	return rv;
+}
+
+int keyring_retire(struct enroll *en, const struct instant *at, const char *kid, const char *why, struct effects *fx)
+{
+	int i = find(en->ring, kid), rv;
+
+	if (i < 0)
+		return ERR_NOTFOUND;
+	if ((unsigned)i + 1 == en->ring->n)
+		return ERR_INVALID;
+	rv = store_decide(en->store);
+	if (!rv)
+		rv = store_key_gone(en->store, kid, at->unix_ms);
+	if (store_decided(en->store, rv == 0) || rv)
+		return ERR_IO;
+	en->ring->dirty = true;
+	effects_event(fx, NULL, true, at->now, NULL, NULL, NULL, J_KEY_RETIRED,
+		      (const struct journal_value[]){JS(ID, en->ring->e[i].kid), JS(WHY, why)}, 2);
+	if (!PLANTED(RETIRED_KEY_SIGNS))
+		drop(en, (unsigned)i);
+	return 0;
+}
+
+void keyring_expire(struct enroll *en, const struct instant *at, struct effects *fx)
+{
+	char kid[KID_MAX + 1];
+
+	while (at->unix_ms >= en->ring->next_ms) {
+		unsigned i = 0;
+
+		while (en->ring->e[i].retire_ms != en->ring->next_ms)
+			i++;
+		memcpy(kid, en->ring->e[i].kid, sizeof(kid));
+		/* the newest has no such time, so only the store can fail; the next turn tries again */
+		if (keyring_retire(en, at, kid, "overlap", fx))
+			return;
+		if (PLANTED(RETIRED_KEY_SIGNS)) {
+			en->ring->e[i].retire_ms = INT64_MAX;
+			reckon(en->ring);
+		}
+	}
+}
+
+void keyring_committed(struct enroll *en)
+{
+	en->ring->dirty = false;
+}
+
+void keyring_failed(struct enroll *en)
+{
+	struct keyring *k = en->ring;
+	struct err e;
+	struct loading l = {.en = en, .e = &e};
+
+	if (!k->dirty)
+		return;
+	k->dirty = false;
+	while (k->n)
+		drop(en, k->n - 1);
+	store_key_each(en->store, load_one, &l);
+}
+
+/* ---- devices that must be reconfigured ---- */
+
+void keyring_lost(struct enroll *en, const struct instant *at, const char *uuid, struct effects *fx)
+{
+	struct keyring *k = en->ring;
+
+	if (k->lost_n == KEYRING_LOST || !uuid[0] || !registry_find(en->registry, uuid))
+		return;
+	for (unsigned i = 0; i < k->lost_n; i++)
+		if (strcmp(k->lost[i], uuid) == 0)
+			return;
+	memcpy(k->lost[k->lost_n++], uuid, UUID_LEN + 1);
+	effects_event(fx, NULL, true, at->now, uuid, NULL, NULL, J_SERVER_ALARM, &(struct journal_value)JS(NAME, "keys"), 1);
+}
+
+unsigned keyring_lost_count(const struct enroll *en)
+{
+	return en->ring->lost_n;
+}
+
+const char *keyring_lost_at(const struct enroll *en, unsigned i)
+{
+	return en->ring->lost[i];
+}
