@@ -134,8 +134,10 @@ static void drop(struct enroll *en, unsigned i)
 {
 	struct keyring *k = en->ring;
 
-	token_signer_remove(en->signer, k->e[i].kid);
-	token_keys_remove(en->keys, k->e[i].kid);
+	if (!PLANTED(RETIRED_KEY_SIGNS)) {
+		token_signer_remove(en->signer, k->e[i].kid);
+		token_keys_remove(en->keys, k->e[i].kid);
+	}
 	/* what it signed was remembered as good */
 	token_cache_forget(en->cache);
 	memmove(&k->e[i], &k->e[i + 1], (k->n - i - 1) * sizeof(k->e[0]));
@@ -303,8 +305,7 @@ int keyring_retire(struct enroll *en, const struct instant *at, const char *kid,
 	en->ring->dirty = true;
 	effects_event(fx, NULL, true, at->now, NULL, NULL, NULL, J_KEY_RETIRED,
 		      (const struct journal_value[]){JS(ID, en->ring->e[i].kid), JS(WHY, why)}, 2);
-	if (!PLANTED(RETIRED_KEY_SIGNS))
-		drop(en, (unsigned)i);
+	drop(en, (unsigned)i);
 	return 0;
 }
 
@@ -321,10 +322,6 @@ void keyring_expire(struct enroll *en, const struct instant *at, struct effects 
 		/* the newest has no such time, so only the store can fail; the next turn tries again */
 		if (keyring_retire(en, at, kid, "overlap", fx))
 			return;
-		if (PLANTED(RETIRED_KEY_SIGNS)) {
-			en->ring->e[i].retire_ms = INT64_MAX;
-			reckon(en->ring);
-		}
 	}
 }
 
