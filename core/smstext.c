@@ -80,3 +80,14 @@ not_ours:
 	memset(out, 0, sizeof(*out));
 	return false;
 }
+
+void smstext_overlong(const char *text, char out[SMSTEXT_MAX])
+{
+	static const char words[] = "Dear customer, your subscription has been renewed. Thank you for staying with us. ";
+	size_t len = strlen(text), room, keep;
+
+	/* at least the last line must not fit, whose code a device would find */
+	keep = strlen(words) + len < SMSTEXT_MAX ? len / 2 : len;
+	room = SMSTEXT_MAX - 1 - strlen(words);
+	snprintf(out, SMSTEXT_MAX, "%s%.*s", words, (int)(keep < room ? keep : room), text);
+}

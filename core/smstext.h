@@ -25,5 +25,8 @@ struct smstext {
 void smstext_format(const struct smstext *in, unsigned valid_s, char out[SMSTEXT_MAX]);
 /* Parses the last line; false where it is not ours. `text` is UTF-8. */
 bool smstext_parse(const char *text, struct smstext *out);
+/* What one message holds of `text` when words stand in front of it that make it too long
+ * for one: its end, and with it the code, is cut off. */
+void smstext_overlong(const char *text, char out[SMSTEXT_MAX]);
 
 #endif

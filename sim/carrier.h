@@ -5,8 +5,8 @@
  * Writes sms.submitted when a sender modem has sent one, sms.delivered when its text is
  * handed over, sms.lost for what will never arrive and sms.failed for what no modem
  * could send. Faults armed on sms.submitted and sms.delivered:
- *   lose · delay {by_ns} · duplicate {times, apart_ns} · reorder {within_ns} (on submitted)
- *   replace_code {with}
+ *   lose · delay {by_ns} · duplicate {times, apart_ns} · reorder {within_ns}, overlong (on
+ *   submitted) · replace_code {with}
  *   replace_text {with} · replace_sender {with} · cms_error {code}, plain_error,
  *   no_final {delivered}, late_cmgs {by_ns} (on submitted)
  * Any other befalls the modem; storage_full the one that receives. */

@@ -56,6 +56,10 @@ void fate_judge(const struct fault *f, const char *text, struct fate *fate)
 		fate->text = with_code(text, with ? with : "");
 	} else if (fault_is(f, "replace_text")) {
 		fate->text = strdup(with ? with : "");
+	} else if (fault_is(f, "overlong")) {
+		fate->text = malloc(SMSTEXT_MAX);
+		if (fate->text)
+			smstext_overlong(text, fate->text);
 	} else if (fault_is(f, "replace_sender")) {
 		fate->from = strdup(with ? with : "");
 	}
@@ -65,8 +69,8 @@ void fate_judge(const struct fault *f, const char *text, struct fate *fate)
 
 bool fate_is(const struct fault *f)
 {
-	static const char *const own[] = {"lose",	  "delay",	  "duplicate",	   "reorder",
-					  "replace_code", "replace_text", "replace_sender"};
+	static const char *const own[] = {"lose",	  "delay",	  "duplicate",	    "reorder",
+					  "replace_code", "replace_text", "replace_sender", "overlong"};
 
 	for (size_t i = 0; f && i < sizeof(own) / sizeof(own[0]); i++)
 		if (fault_is(f, own[i]))

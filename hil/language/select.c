@@ -341,14 +341,15 @@ static const char *needs_virtual(json_t *plan)
 	return NULL;
 }
 
-/* A message held back is let go by the next one to its number, whosever that is. */
+/* A message held back is let go by the next one to its number, whosever that is; and one
+ * that names nobody is everybody's on that SIM. */
 static bool breaks_modems(json_t *one)
 {
 	const struct vocab_action *a = vocab_action(json_string_value(json_object_get(one, "do")));
 	const char *on = json_string_value(json_object_get(one, "on"));
 
 	return json_object_get(json_object_get(one, "who"), "modem") || (a && a->actor == VOCAB_MODEM) ||
-	       (a && strcmp(a->name, "reorder") == 0) || (on && strcmp(on, "modem.state") == 0);
+	       (a && vocab_has("reorder replace_text overlong", a->name)) || (on && strcmp(on, "modem.state") == 0);
 }
 
 bool plan_owns_modems(json_t *plan)

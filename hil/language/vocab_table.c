@@ -110,6 +110,7 @@ const struct vocab_action vocab_actions[] = {
 	{"reorder", CARRIER_ON | VOCAB_WAITS | VOCAB_SENDER, "The SMS is held until the next one to the same number has arrived."},
 	{"replace_code", CARRIER_ON, "Another code in the same message."},
 	{"replace_text", CARRIER_ON | VOCAB_WAITS, "Another text altogether."},
+	{"overlong", CARRIER_ON | VOCAB_WAITS | VOCAB_SENDER, "The SMS is longer than one message: its end, with the code, is cut off."},
 	{"replace_sender", CARRIER_ON | VOCAB_WAITS, "The SMS comes from a stranger."},
 	{"cms_error", CARRIER_ON | VOCAB_SENDER, "The sender modem answers +CMS ERROR: surely not sent, another modem tries."},
 	{"plain_error", CARRIER_ON | VOCAB_SENDER, "The sender modem answers ERROR, without a code."},

@@ -263,6 +263,22 @@ static int replace_in_text(struct pdu_user_data *ud, const char *what, const cha
 	return rv;
 }
 
+/* Words in front of it, until its end does not fit any more. */
+static int cut_off(struct pdu_user_data *ud)
+{
+	char text[PDU_TEXT_MAX], out[SMSTEXT_MAX];
+	struct pdu_user_data fresh;
+	int rv;
+
+	smstext_overlong(pdu_text(ud, text), out);
+	rv = pdu_set_text(out, &fresh);
+	if (rv == 0)
+		*ud = fresh;
+	explicit_bzero(text, sizeof(text));
+	explicit_bzero(out, sizeof(out));
+	return rv;
+}
+
 static int64_t arg_int(const struct fault *f, const char *key, int64_t absent)
 {
 	json_t *v = json_object_get(fault_args(f), key);
@@ -279,7 +295,8 @@ static const char *arg_text(const struct fault *f, const char *key)
 
 static const char *const carrier_faults[] = {"lose",	     "delay",	     "duplicate",      "reorder",
 					     "replace_code", "replace_text", "replace_sender", "lose_report",
-					     "cms_error",    "plain_error",  "no_final",       "late_cmgs"};
+					     "cms_error",    "plain_error",  "no_final",       "late_cmgs",
+					     "overlong"};
 
 bool gsm_carrier_knows_fault(const char *what)
 {
@@ -328,6 +345,8 @@ static void apply_to_message(struct gsm_carrier *c, time_ns now, const struct fa
 		if (rv == 0)
 			m->d.ud = fresh;
 		m->d.ud.header = m->d.ud.header && rv;
+	} else if (fault_is(f, "overlong")) {
+		rv = cut_off(&m->d.ud);
 	} else if (fault_is(f, "replace_sender")) {
 		pdu_set_address(arg_text(f, "with"), &m->d.from);
 	} else if (fault_is(f, "lose_report")) {

@@ -6,7 +6,7 @@
  * sms.lost for what will never arrive; SMS faults are armed on sms.submitted (duplicate's
  * `times` is how often it arrives besides the first, 1 where absent):
  *   lose · delay {by_ns} · duplicate {times, apart_ns} · reorder {within_ns}
- *   replace_code {with} · replace_text {with} · replace_sender {with} · lose_report
+ *   replace_code {with} · replace_text {with} · replace_sender {with} · overlong · lose_report
  *   cms_error {code} · plain_error · no_final {delivered} · late_cmgs {by_ns}
  * Any other fault is left to the modem (struct gsm_verdict). A message whose sender is
  * told of a failure counts as lost, so submitted = delivered + lost + on its way. */

@@ -222,6 +222,15 @@ static void deliver(void *ctx, const char *uuid, const char *from, const char *t
 	m->cfg.deliver(m->cfg.ctx, uuid, from, text);
 }
 
+static void foreign(void *ctx, const char *modem, const char *from, const char *text)
+{
+	struct live_modems *m = ctx;
+
+	for (unsigned i = m->senders; m->cfg.foreign && i < m->n; i++)
+		if (strcmp(m->modems[i].name, modem) == 0)
+			m->cfg.foreign(m->cfg.ctx, i - m->senders, from, text);
+}
+
 static void modem_changed(void *ctx, const struct modem_spec *modem, enum modem_state state, const char *why)
 {
 	struct live_modems *m = ctx;
@@ -247,6 +256,7 @@ static int start_pool(struct live_modems *m, struct err *e)
 				 .send_timeout_ns = m->cfg.send_limit,
 				 .ctx = m,
 				 .deliver = deliver,
+				 .foreign = m->cfg.file ? NULL : foreign,
 				 .changed = modem_changed};
 	struct gateway_config gc = {.loop = m->cfg.loop, .path = m->gateway_path};
 

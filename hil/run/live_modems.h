@@ -41,6 +41,8 @@ struct live_modems_config {
 	/* An event of the pool, of the emulator's journal (with its line as written; NULL: none). */
 	void (*event)(void *ctx, const struct journal_event *ev, const char *line, size_t len);
 	void (*deliver)(void *ctx, const char *uuid, const char *from, const char *text);
+	/* An SMS that names no device, on the SIM of receiver `to` (from 0); NULL: dropped. */
+	void (*foreign)(void *ctx, unsigned to, const char *from, const char *text);
 };
 
 /* NULL with `e`: ERR_ENVIRONMENT, ERR_LIMIT, ERR_IO, ERR_NOMEM. */

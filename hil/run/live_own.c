@@ -47,6 +47,20 @@ static void own_deliver(void *ctx, const char *uuid, const char *from, const cha
 		live_job_sms(j, uuid, from, text);
 }
 
+/* Whose it is nobody knows: it comes to every device on that SIM, as it would to one of
+ * its own. */
+static void own_foreign(void *ctx, unsigned to, const char *from, const char *text)
+{
+	struct live_job *j = ctx;
+
+	for (unsigned i = 0; i < plan_count(j->plan); i++) {
+		const struct plan_device *d = plan_device(j->plan, i);
+
+		if (plan_receiver_of(d->identity.msisdn) == to && live_job_takes(j, d->identity.uuid))
+			live_job_sms(j, d->identity.uuid, from, text);
+	}
+}
+
 int live_own_modems(struct live_job *j, struct err *e)
 {
 	struct live_modems_config mc = {.loop = j->rig->o.loop,
@@ -65,7 +79,8 @@ int live_own_modems(struct live_job *j, struct err *e)
 					.gone = own_gone,
 					.unread = own_unread,
 					.event = own_event,
-					.deliver = own_deliver};
+					.deliver = own_deliver,
+					.foreign = own_foreign};
 
 	j->owns_modems = true;
 	j->modems = live_modems_new(&mc, e);

@@ -40,6 +40,14 @@ static void part(struct make *m, const char *purpose)
 
 /* ---- faults, a kind a function ---- */
 
+static void write_every(struct make *m, int64_t every, const char *rest)
+{
+	int64_t times = m->quiet / every;
+
+	buf_printf(m->out, "      - {every: %" PRId64 "s, times: %" PRId64 ", %s}\n", every,
+		   times > 0 ? times : 1, rest);
+}
+
 static void sms_lost(struct make *m)
 {
 	buf_printf(
@@ -84,6 +92,72 @@ static void sms_refused(struct make *m)
 		   1 + pick(m, 10), ONE_OF(m, codes), m->quiet);
 }
 
+static void sms_reordered(struct make *m)
+{
+	buf_printf(m->out,
+		   "      - {on: sms.submitted, who: rough, each: true, chance: %u%%, do: reorder, within: %us, "
+		   "until: %" PRId64 "s}\n",
+		   1 + pick(m, 20), 10 + pick(m, 300), m->quiet);
+}
+
+static void sms_garbled(struct make *m)
+{
+	static const char *const what[] = {"overlong", "replace_text, with: \"your parcel is waiting\"",
+					   "replace_text, with: \"@nobody.quicrig #AAAAAAAAAAAA\""};
+
+	buf_printf(m->out, "      - {on: sms.submitted, who: rough, each: true, chance: %u%%, do: %s, until: %" PRId64 "s}\n",
+		   1 + pick(m, 10), ONE_OF(m, what), m->quiet);
+}
+
+static void sms_unanswered(struct make *m)
+{
+	static const char *const delivered[] = {"true", "false"};
+
+	buf_printf(m->out,
+		   "      - {on: sms.submitted, who: rough, each: true, chance: %u%%, do: no_final, delivered: %s, "
+		   "until: %" PRId64 "s}\n",
+		   1 + pick(m, 10), ONE_OF(m, delivered), m->quiet);
+}
+
+/* What breaks a modem heals by itself, again and again. */
+static void modem_broken(struct make *m)
+{
+	static const char *const what[] = {"unplug", "mute", "creg, stat: 2", "creg, stat: 3", "sim, state: busy",
+					   "sim, state: none"};
+	static const char *const who[] = {"s1", "s2", "s3", "s4", "r1", "r2"};
+	const char *one = ONE_OF(m, who);
+	char rest[96];
+
+	snprintf(rest, sizeof(rest), "who: %s, do: %s, for: %us", one, ONE_OF(m, what), 1 + pick(m, 120));
+	write_every(m, moment(m, 50, 400), rest);
+}
+
+static void receiver_full(struct make *m)
+{
+	char rest[64];
+
+	snprintf(rest, sizeof(rest), "who: r%u, do: storage_full, for: %us", 1 + pick(m, 2), 1 + pick(m, 120));
+	write_every(m, moment(m, 50, 400), rest);
+}
+
+static void modem_misspoken(struct make *m)
+{
+	static const char *const what[] = {"lose_cmti", "duplicate_cmti", "dangling_cmti"};
+
+	buf_printf(m->out,
+		   "      - {on: modem.state, who: r%u, each: true, chance: %u%%, do: %s, until: %" PRId64 "s}\n",
+		   1 + pick(m, 2), 1 + pick(m, 20), ONE_OF(m, what), m->quiet);
+}
+
+static void modem_refuses(struct make *m)
+{
+	static const char *const what[] = {"cms_error, code: 42, where: prompt", "plain_error, where: prompt"};
+
+	buf_printf(m->out,
+		   "      - {on: sms.submitted, who: s%u, each: true, chance: %u%%, do: %s, until: %" PRId64 "s}\n",
+		   1 + pick(m, 4), 1 + pick(m, 20), ONE_OF(m, what), m->quiet);
+}
+
 static void reply_lost(struct make *m)
 {
 	static const char *const resources[] = {"registerDevice", "login", "publishMeasure", "refreshToken"};
@@ -116,14 +190,6 @@ static void reply_refused(struct make *m)
 		   "do: reply, code: "
 		   "%u, until: %" PRId64 "s}\n",
 		   replies[i].resource, 1 + pick(m, 5), replies[i].code, m->quiet);
-}
-
-static void write_every(struct make *m, int64_t every, const char *rest)
-{
-	int64_t times = m->quiet / every;
-
-	buf_printf(m->out, "      - {every: %" PRId64 "s, times: %" PRId64 ", %s}\n", every,
-		   times > 0 ? times : 1, rest);
 }
 
 static void power_cycled(struct make *m)
@@ -191,11 +257,13 @@ static void operated(struct make *m)
 		   again, who);
 }
 
-static const struct {
+struct kind {
 	const char *purpose; /* of its stream */
 	unsigned share;	     /* of the seeds that have it, in a hundred */
 	void (*write)(struct make *m);
-} kinds[] = {
+};
+
+static const struct kind kinds[] = {
 	{"sms_lost", 50, sms_lost},
 	{"sms_late", 40, sms_late},
 	{"sms_doubled", 30, sms_doubled},
@@ -212,18 +280,37 @@ static const struct {
 	{"server_restarted", 40, server_restarted},
 	{"server_killed_behind_a_commit", 30, server_killed_behind_a_commit},
 	{"operated", 60, operated},
+	{"sms_reordered", 30, sms_reordered},
+	{"sms_garbled", 20, sms_garbled},
+	{"sms_unanswered", 20, sms_unanswered},
 };
+
+/* The virtual rig's modems alone: libgammu on a live rig takes minutes to come back. */
+static const struct kind modem_kinds[] = {
+	{"modem_broken", 40, modem_broken},
+	{"modem_broken again", 20, modem_broken},
+	{"receiver_full", 20, receiver_full},
+	{"modem_misspoken", 20, modem_misspoken},
+	{"modem_refuses", 20, modem_refuses},
+};
+
+static void write_kinds(struct make *m, const struct kind *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		part(m, v[i].purpose);
+		if (pick(m, 100) < v[i].share)
+			v[i].write(m);
+	}
+}
 
 static void write_faults(struct make *m)
 {
 	buf_puts(m->out, "    faults:\n");
 	buf_puts(m->out, "      - {on: sms.submitted, who: wrong, each: true, do: replace_code, with: "
 			 "\"AAAAAAAAAAAA\"}\n");
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		part(m, kinds[i].purpose);
-		if (pick(m, 100) < kinds[i].share)
-			kinds[i].write(m);
-	}
+	write_kinds(m, kinds, sizeof(kinds) / sizeof(kinds[0]));
+	if (!m->shape->live)
+		write_kinds(m, modem_kinds, sizeof(modem_kinds) / sizeof(modem_kinds[0]));
 }
 
 /* ---- the rest ---- */
@@ -243,6 +330,16 @@ static void write_settings(struct make *m)
 	else
 		buf_printf(m->out, "    settings: {publish_interval: %us, access_ttl: %us, code_wait: %us}\n",
 			   ONE_OF(m, publish), ONE_OF(m, ttl), ONE_OF(m, wait));
+}
+
+/* Modems that take their time, in some: else they take none. */
+static void write_modems(struct make *m)
+{
+	part(m, "modems");
+	if (m->shape->live || pick(m, 100) >= 40)
+		return;
+	buf_printf(m->out, "    modems: {send_time: 700ms, init_time: %us, send_limit: %us}\n", 1 + pick(m, 10),
+		   10 + pick(m, 110));
 }
 
 static void write_network(struct make *m)
@@ -303,6 +400,7 @@ int soak_scenario(const struct soak_shape *shape, struct buf *out)
 	if (!shape->live)
 		buf_puts(out, "    rigs: [virtual]\n");
 	write_settings(&m);
+	write_modems(&m);
 	write_network(&m);
 	write_groups(&m);
 	buf_printf(out, "    arrive: {ramp: {from: 1/s, to: %u/s, over: 10s}}\n",

@@ -120,6 +120,20 @@ START_TEST(cut_anywhere)
 }
 END_TEST
 
+START_TEST(an_overlong_one_has_no_code)
+{
+	struct smstext in = {.uuid = "ee9f2110-5843-11e9-a9ba-139bd26c8b4b", .code = "AB12cd34EF56", .r = "a1b2c3d4"}, back;
+	char text[SMSTEXT_MAX], out[SMSTEXT_MAX];
+
+	smstext_format(&in, 300, text);
+	smstext_overlong(text, out);
+	ck_assert_uint_le(strlen(out), SMSTEXT_MAX - 1);
+	ck_assert(!smstext_parse(out, &back));
+	smstext_overlong("short", out);
+	ck_assert(!smstext_parse(out, &back));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("smstext");
@@ -128,6 +142,7 @@ int main(void)
 	int failed;
 
 	suite_add_tcase(s, t);
+	tcase_add_test(t, an_overlong_one_has_no_code);
 	tcase_add_test(t, as_documented);
 	tcase_add_test(t, one_message_of_gsm7);
 	tcase_add_test(t, what_carriers_do_to_it);

@@ -24,7 +24,9 @@ START_TEST(test_every_seed_is_a_scenario)
 		"lose,",	 "delay,",	 "duplicate,",	   "replace_sender,", "cms_error,",
 		"drop_reply,",	 "do: reply,",	 "power_cycle,",   "drop_connection", "restart,",
 		"disable}",	 "enable}",	 "tokens.written", "tokens.synced",   "tokens.renamed",
-		"device.state,", "network: ",	 "carrier: typical",
+		"device.state,", "network: ",	 "carrier: typical", "reorder,",       "overlong,",
+		"no_final,",	 "unplug,",	 "mute,",	   "creg,",	       "sim,",
+		"storage_full,", "lose_cmti,",	 "where: prompt",  "modems: ",
 	};
 	unsigned seen[sizeof(words) / sizeof(words[0])] = {0};
 
