@@ -15,71 +15,74 @@ void heap_init(struct heap *h)
 
 void heap_fini(struct heap *h)
 {
-	free(h->nodes);
+	free(h->entries);
 	memset(h, 0, sizeof(*h));
 }
 
-static bool earlier(const struct heap_node *a, const struct heap_node *b)
+static bool earlier(const struct heap_entry *a, const struct heap_entry *b)
 {
 	return a->at != b->at ? a->at < b->at : a->seq < b->seq;
 }
 
-static void put(struct heap *h, size_t i, struct heap_node *n)
+static void put(struct heap *h, size_t i, const struct heap_entry *e)
 {
-	h->nodes[i] = n;
-	n->place = i + 1;
+	h->entries[i] = *e;
+	e->node->place = i + 1;
 }
 
 static void sift_up(struct heap *h, size_t i)
 {
-	struct heap_node *n = h->nodes[i];
+	struct heap_entry e = h->entries[i];
 
-	while (i > 0 && earlier(n, h->nodes[(i - 1) / 2])) {
-		put(h, i, h->nodes[(i - 1) / 2]);
+	while (i > 0 && earlier(&e, &h->entries[(i - 1) / 2])) {
+		put(h, i, &h->entries[(i - 1) / 2]);
 		i = (i - 1) / 2;
 	}
-	put(h, i, n);
+	put(h, i, &e);
 }
 
 static void sift_down(struct heap *h, size_t i)
 {
-	struct heap_node *n = h->nodes[i];
+	struct heap_entry e = h->entries[i];
 	size_t child;
 
 	while ((child = 2 * i + 1) < h->len) {
-		if (child + 1 < h->len && earlier(h->nodes[child + 1], h->nodes[child]))
+		if (child + 1 < h->len && earlier(&h->entries[child + 1], &h->entries[child]))
 			child++;
-		if (!earlier(h->nodes[child], n))
+		if (!earlier(&h->entries[child], &e))
 			break;
-		put(h, i, h->nodes[child]);
+		put(h, i, &h->entries[child]);
 		i = child;
 	}
-	put(h, i, n);
+	put(h, i, &e);
 }
 
 static int grow(struct heap *h)
 {
 	size_t cap = h->cap ? 2 * h->cap : HEAP_CAP_FIRST;
-	struct heap_node **nodes = reallocarray(h->nodes, cap, sizeof(struct heap_node *));
+	struct heap_entry *entries = reallocarray(h->entries, cap, sizeof(*entries));
 
-	if (!nodes)
+	if (!entries)
 		return ERR_NOMEM;
-	h->nodes = nodes;
+	h->entries = entries;
 	h->cap = cap;
 	return 0;
 }
 
 int heap_set(struct heap *h, struct heap_node *n, time_ns at)
 {
+	struct heap_entry e = {.at = at, .node = n};
+
+	if (n->place && n->at == at)
+		return 0;
 	if (!n->place) {
 		if (h->len == h->cap && grow(h))
 			return ERR_NOMEM;
-		put(h, h->len++, n);
-	} else if (n->at == at) {
-		return 0;
+		n->place = ++h->len;
 	}
 	n->at = at;
-	n->seq = h->next_seq++;
+	e.seq = h->next_seq++;
+	put(h, n->place - 1, &e);
 	sift_up(h, n->place - 1);
 	sift_down(h, n->place - 1);
 	return 0;
@@ -93,20 +96,20 @@ void heap_remove(struct heap *h, struct heap_node *n)
 	if (!n->place)
 		return;
 	n->place = 0;
-	last = h->nodes[--h->len];
+	last = h->entries[--h->len].node;
 	if (last == n)
 		return;
-	put(h, i, last);
+	put(h, i, &h->entries[h->len]);
 	sift_up(h, i);
 	sift_down(h, last->place - 1);
 }
 
 struct heap_node *heap_top(const struct heap *h)
 {
-	return h->len ? h->nodes[0] : NULL;
+	return h->len ? h->entries[0].node : NULL;
 }
 
 time_ns heap_deadline(const struct heap *h)
 {
-	return h->len ? h->nodes[0]->at : TIME_NEVER;
+	return h->len ? h->entries[0].at : TIME_NEVER;
 }

@@ -10,12 +10,18 @@
 /* Embedded in whatever waits. Zero-initialise. */
 struct heap_node {
 	time_ns at;
-	uint64_t seq;
 	size_t place; /* index + 1; 0: not in a heap */
 };
 
+/* What is compared stands in the heap's own array: the nodes lie all over the memory. */
+struct heap_entry {
+	time_ns at;
+	uint64_t seq;
+	struct heap_node *node; /* borrowed */
+};
+
 struct heap {
-	struct heap_node **nodes; /* owned array, borrowed nodes */
+	struct heap_entry *entries; /* owned */
 	size_t len, cap;
 	uint64_t next_seq;
 };

@@ -8,6 +8,7 @@
 struct thing {
 	int id;
 	struct heap_node node;
+	unsigned set; /* when it was put where it is */
 };
 
 enum op { SET, DROP, TOP };
@@ -33,7 +34,7 @@ static const struct {
 
 START_TEST(table)
 {
-	struct thing things[3] = {{0, {0}}, {1, {0}}, {2, {0}}};
+	struct thing things[3] = {{0, {0}, 0}, {1, {0}, 0}, {2, {0}, 0}};
 	struct heap h;
 	int i, wanted;
 
@@ -55,6 +56,7 @@ START_TEST(table)
 }
 END_TEST
 
+/* Ties by the order of setting, kept beside the heap. */
 static struct heap_node *earliest(struct thing *things, int n)
 {
 	struct heap_node *best = NULL;
@@ -63,7 +65,7 @@ static struct heap_node *earliest(struct thing *things, int n)
 	for (i = 0; i < n; i++) {
 		struct heap_node *it = &things[i].node;
 
-		if (it->place && (!best || it->at < best->at || (it->at == best->at && it->seq < best->seq)))
+		if (it->place && (!best || it->at < best->at || (it->at == best->at && things[i].set < HEAP_ENTRY(best, struct thing, node)->set)))
 			best = it;
 	}
 	return best;
@@ -78,16 +80,22 @@ START_TEST(like_a_plain_search)
 	int i;
 
 	for (i = 0; i < N; i++)
-		things[i] = (struct thing){i, {0}};
+		things[i] = (struct thing){i, {0}, 0};
 	heap_init(&h);
 	rng_init(&r, (uint64_t)_i, "test", "heap");
 	for (i = 0; i < 5000; i++) {
 		struct thing *t = &things[rng_below(&r, N)];
 
-		if (rng_below(&r, 3) == 0)
+		if (rng_below(&r, 3) == 0) {
 			heap_remove(&h, &t->node);
-		else
-			ck_assert_int_eq(heap_set(&h, &t->node, rng_below(&r, 100)), 0);
+		} else {
+			time_ns at = rng_below(&r, 100);
+
+			/* the same time again keeps its turn */
+			if (!t->node.place || t->node.at != at)
+				t->set = (unsigned)i + 1;
+			ck_assert_int_eq(heap_set(&h, &t->node, at), 0);
+		}
 		ck_assert_ptr_eq(heap_top(&h), earliest(things, N));
 	}
 	while (heap_top(&h)) {
