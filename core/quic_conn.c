@@ -6,6 +6,8 @@
 
 #include "core/hash.h"
 
+#define PACING_SLACK NS_PER_MS /* ngtcp2's own */
+
 static ngtcp2_conn *get_conn(ngtcp2_crypto_conn_ref *ref)
 {
 	return ((struct quic_conn *)ref->user_data)->qc;
@@ -398,13 +400,25 @@ int conn_input(struct quic_conn *c, const struct addr *local, const struct addr 
 	return 0;
 }
 
-void conn_rearm(struct quic_conn *c)
+/* ngtcp2 lets a packet go up to a millisecond before its pacing time, and all the same
+ * names that time as one to be woken at. With nothing left to say it would be a wake-up
+ * for nothing behind every packet: told now, it forgets a time so near and no other. */
+static time_ns next_expiry(struct quic_conn *c, bool all_said)
+{
+	time_ns at = ngtcp2_conn_get_expiry(c->qc), now = c->ep->at.now;
+
+	if (!all_said || at <= now || at > time_add(now, PACING_SLACK) || ngtcp2_conn_handle_expiry(c->qc, now))
+		return at;
+	return ngtcp2_conn_get_expiry(c->qc);
+}
+
+void conn_rearm(struct quic_conn *c, bool all_said)
 {
 	time_ns at, now = c->ep->at.now;
 
 	if (c->state != CONN_ACTIVE)
 		return;
-	at = time_min(ngtcp2_conn_get_expiry(c->qc), streams_fin_by(c));
+	at = time_min(next_expiry(c, all_said), streams_fin_by(c));
 	/* ngtcp2 may name the past again and again (ngtcp2-notes.md, trap 1), and while the
 	 * sink is full nothing gets better by asking at once */
 	if (at <= now)
@@ -451,7 +465,7 @@ void conn_expire(struct quic_conn *c)
 	} else if (ngtcp2_conn_get_expiry(c->qc) <= now) {
 		handle_expiry(c);
 	}
-	conn_rearm(c);
+	conn_rearm(c, false);
 }
 
 void quic_close(struct quic_conn *c, const struct instant *at, uint64_t app_error, bool silent_after,

@@ -16,6 +16,10 @@
 #define HASH_NONFATAL_OOM      1
 #define uthash_nonfatal_oom(e) ((e)->lost = true)
 #include <uthash.h>
+/* a lookup here is a walk over a chain of entries, and each of them a miss of the cache:
+ * uthash's usual 10 a bucket are many in a fleet */
+#undef HASH_BKT_CAPACITY_THRESH
+#define HASH_BKT_CAPACITY_THRESH 5U
 
 #include "core/buf.h"
 #include "core/heap.h"
@@ -178,7 +182,8 @@ struct quic_conn *conn_new(struct quic_endpoint *ep, const struct addr *local, c
 int conn_input(struct quic_conn *c, const struct addr *local, const struct addr *remote, unsigned ecn,
 	       const uint8_t *data, size_t len);
 void conn_expire(struct quic_conn *c);
-void conn_rearm(struct quic_conn *c);
+/* `all_said`: it has just written, and nothing is left to write. */
+void conn_rearm(struct quic_conn *c, bool all_said);
 /* Tells the owner what the ngtcp2 callbacks noted. */
 void conn_deliver(struct quic_conn *c);
 /* Begins an end with CONNECTION_CLOSE; `closed` follows when it is written. */

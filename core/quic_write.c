@@ -169,7 +169,7 @@ static bool write_active(struct quic_conn *c, struct dgram_sink *sink)
 		ngtcp2_conn_update_pkt_tx_time(c->qc, c->ep->at.now);
 	if (rv == 2)
 		conn_mark_dirty(c);
-	conn_rearm(c);
+	conn_rearm(c, rv == 0);
 	return rv != 1;
 }
 

@@ -133,6 +133,25 @@ START_TEST(hold_keeps_the_connection_and_idle_ends_it)
 }
 END_TEST
 
+START_TEST(nothing_to_say_needs_no_waking)
+{
+	struct rig_client *c;
+	uint64_t packets;
+
+	rig_start(&rig);
+	c = rig_connect(&rig, NAME);
+	rig_request(c, "a", 1);
+	rig_run(&rig, 10 * NS_PER_S);
+	packets = rig.packets;
+	rig_request(c, "b", 1);
+	rig_run(&rig, 0);
+	ck_assert_uint_gt(rig.packets, packets);
+	/* not for the pacing of a packet that nothing waits behind: the next is a timeout's */
+	ck_assert_uint_gt(quic_deadline(rig.client), rig.at.now + 2 * RIG_LATENCY);
+	free(c);
+}
+END_TEST
+
 START_TEST(too_large)
 {
 	static uint8_t body[60000];
@@ -448,6 +467,7 @@ int main(void)
 	tcase_add_test(t, many_requests_on_one_connection);
 	tcase_add_test(t, many_connections);
 	tcase_add_test(t, hold_keeps_the_connection_and_idle_ends_it);
+	tcase_add_test(t, nothing_to_say_needs_no_waking);
 	tcase_add_test(t, too_large);
 	tcase_add_test(t, reply_too_large);
 	tcase_add_test(t, too_slow);
