@@ -17,6 +17,8 @@ static const struct verb verbs[] = {
 	{"replay", replay_main, "what was recorded once more: again, offline, lifted, against a server"},
 	{"check", check_main, "check scenario files without running them"},
 	{"list", list_verb_main, "list scenarios, the vocabulary, settings, crash points"},
+	{"new", new_main, "a scenario file to begin with, for a case of your choice"},
+	{"config", config_main, "what a run would go by, and who says so"},
 	{"schema", schema_main, "the JSON Schema of scenario files"},
 	{"soak", soak_main, "many seeds of a fleet's life under faults; what a nightly job calls"},
 	{"serve", serve_verb_main, "the credential server"},

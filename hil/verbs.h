@@ -8,6 +8,8 @@ int replay_main(int argc, char **argv);
 int check_main(int argc, char **argv);
 int list_verb_main(int argc, char **argv);
 int schema_main(int argc, char **argv);
+int config_main(int argc, char **argv);
+int new_main(int argc, char **argv);
 int soak_main(int argc, char **argv);
 int serve_verb_main(int argc, char **argv);
 int device_main(int argc, char **argv);

@@ -21,6 +21,7 @@ void rigfile_fini(struct rigfile *r)
 	free(r->key);
 	free(r->token_key);
 	free(r->identities);
+	json_decref(r->settings);
 	for (size_t i = 0; i < r->senders_n; i++)
 		free(r->senders[i]);
 	free(r->senders);
@@ -280,6 +281,10 @@ int rigfile_parse(const struct source *src, struct diags *ds, struct rigfile *ou
 		read_server(&r, yaml_get(root, "server"), out);
 		read_senders(&r, yaml_get(root, "sms"), out);
 		read_modems(&r, yaml_get(root, "modems"), out);
+		out->settings = json_incref(json_object_get(none, "settings"));
+		n = yaml_get(yaml_get(root, "settings"), "connection");
+		if (n)
+			diag_error(ds, src, n->at, NULL, "'connection' is said in a scenario, where groups may differ");
 	}
 	json_decref(none);
 	yaml_tree_free(tree);

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <jansson.h>
 
 #include "hil/language/diag.h"
 #include "hil/modems/modem_spec.h"
@@ -22,6 +23,7 @@ struct rigfile {
 	size_t senders_n;
 	struct modem_spec *modems; /* in the file's order; their texts and PINs are owned here */
 	size_t modems_n;
+	json_t *settings; /* {name: base units} for scenarios that do not say; NULL: none */
 };
 
 /* Reads a rig file with the same strictness as a scenario. PINs come from the environment:

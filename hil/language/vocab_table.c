@@ -412,6 +412,7 @@ const struct vocab_key vocab_keys[] = {
 
 	{"rig", "server", VOCAB_OTHER, "rig.server", ANY, OPT, NULL, "`ours`, or another one.", "server: ours"},
 	{"rig", "sms", VOCAB_MAP, "rig.sms", ANY, OPT, NULL, "Whose SMS are believed.", "sms: {senders: any}"},
+	{"rig", "settings", VOCAB_SETTINGS, NULL, ANY, OPT, "settings", "Settings by name, for scenarios that do not say them.", "settings: {request_timeout: 20s}"},
 	{"rig", "modems", VOCAB_OTHER, "rig.modem", ANY, OPT, NULL, "Modems by name.", NULL},
 	{"rig.server", "address", VOCAB_TEXT, NULL, ANY, REQ, "address", "HOST:PORT.", "address: \"192.0.2.1:20190\""},
 	{"rig.server", "ca", VOCAB_TEXT, NULL, ANY, REQ, "ca", "PEM file of its certificate authority.", "ca: ca.pem"},

@@ -277,6 +277,9 @@ static const struct {
 	 " per_minute: 15, per_day: 100, per_month: 1000}\n  m2: {device: /dev/ttyUSB1}\n", NULL},
 	{"version: 1\nserver: {address: \"192.0.2.1:20190\", ca: ca.pem, cert: c.pem, key: k.pem, accept_unsigned: true}\n"
 	 "sms: {senders: [\"+34600000001\", BOOT]}\n", NULL},
+	{"version: 1\nsettings: {request_timeout: 20s, sms_per_day: off}\n", NULL},
+	{"version: 1\nsettings: {connection: hold}\n", "2:24: error: 'connection' is said in a scenario"},
+	{"version: 1\nsettings: {acces_ttl: 2s}\n", "2:12: error: unknown setting 'acces_ttl' (did you mean 'access_ttl'?)"},
 	{"version: 2\n", "1:10: error: 'version' is 1, not 2"},
 	{"server: ours\n", "error: 'version' is missing"},
 	{"version: 1\nserver: theirs\n", "2:9: error: 'server' is ours, or a mapping"},
