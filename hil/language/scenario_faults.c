@@ -272,8 +272,11 @@ static void check_event(struct reader *r, const struct yaml_node *n, const struc
 	if (a->actor == VOCAB_MODEM && (a->when & VOCAB_ON)) {
 		if (kind != J_MODEM_STATE && (kind != J_SMS_SUBMITTED || (a->when & (VOCAB_PROMPT | VOCAB_RECEIVER)) ||
 					      strcmp(a->name, "storage_full") == 0))
-			diag_error(r->ds, r->src, n->at, "as in {on: modem.state, match: {state: received}, who: r1, …}",
-				   "'%s' acts on modem.state, not on %s", a->name, event);
+			diag_error(r->ds, r->src, n->at, NULL, "'%s' acts on modem.state%s, not on %s", a->name,
+				   (a->when & (VOCAB_PROMPT | VOCAB_RECEIVER)) || strcmp(a->name, "storage_full") == 0
+					   ? ""
+					   : " or sms.submitted",
+				   event);
 	} else if (!(a->when & VOCAB_ON))
 		diag_error(r->ds, r->src, n->at, "use 'at', 'every' or 'then'", "'%s' cannot be done at an event", a->name);
 	else if (!actor)
@@ -388,7 +391,7 @@ static json_t *read_then(struct reader *r, const struct yaml_node *n, const stru
 	if (!(a->when & VOCAB_TIMED))
 		diag_error(r->ds, r->src, what->at, NULL, "'%s' needs an event of its own ('on')", a->name);
 	check_who(r, who_node ? who_node : what, a, who);
-	if (who && json_object_get(who, "modem") && a->actor != VOCAB_MODEM)
+	if (who && json_object_get(who, "modem") && a->actor == VOCAB_SERVER)
 		diag_error(r->ds, r->src, what->at, NULL, "'%s' does not befall a modem", a->name);
 	check_either(r, what, a, who, NULL);
 	check_args(r, n, what, a, args);
@@ -438,7 +441,8 @@ static json_t *read_fault(struct reader *r, const struct yaml_node *n, size_t in
 		diag_error(r->ds, r->src, what->at, NULL, "'%s' needs an event ('on')", a->name);
 	check_while(r, n, f);
 	part = yaml_get(n, "who");
-	check_who(r, part || a->actor != VOCAB_MODEM ? part : what, a, json_object_get(f, "who"));
+	if (!part || json_object_get(f, "who")) /* else it was told already */
+		check_who(r, part || a->actor != VOCAB_MODEM ? part : what, a, json_object_get(f, "who"));
 	check_either(r, what, a, json_object_get(f, "who"), on);
 	if ((a->when & VOCAB_POINT) && !on && yaml_get(n, "who") && json_object_get(f, "who") &&
 	    who_is_devices(json_object_get(f, "who")))
