@@ -263,7 +263,8 @@ void server_control(struct server *s, const struct instant *at, json_t *request,
 	if (out)
 		json_object_set_new(out, "ok", json_true());
 	else
-		out = json_pack("{s:b, s:s}", "ok", 0, "error", e.text[0] ? e.text : err_text(ERR_NOMEM));
+		out = json_pack("{s:b, s:s, s:o*}", "ok", 0, "error", e.text[0] ? e.text : err_text(ERR_NOMEM), "retry",
+				e.code == ERR_IO ? json_true() : NULL);
 	text = out ? json_dumps(out, JSON_COMPACT) : NULL;
 	if (text) {
 		buf_puts(reply, text);

@@ -61,7 +61,7 @@ struct live_job {
 	 * `owed` until the server is up again. */
 	json_t *asked, *owed;
 	bool journal_open, ending_aborted;
-	ev_timer kill_later, wall, start_limit, rss;
+	ev_timer kill_later, wall, start_limit, rss, ask_again;
 };
 
 int live_job_start(struct rig *r, struct job *job, struct err *e);
@@ -99,5 +99,7 @@ int live_server_say(struct live_job *j, json_t *msg);
 int live_server_operate(struct live_job *j, json_t *request);
 /* The server is up (again): what is owed is asked. 0 or ERR_*. */
 int live_server_pay(struct live_job *j);
+/* A timer: what a server could not store is asked for once more. */
+void live_server_ask_again(struct ev_loop *loop, ev_timer *w, int events);
 
 #endif

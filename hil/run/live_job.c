@@ -25,6 +25,7 @@
 #define HURRY_LIMIT_S 2.0  /* where the scenario was cut short: nothing is judged by it */
 #define WALL_EXTRA_S  15.0
 #define RSS_EVERY_S   1.0
+#define ASK_AGAIN_S   1.0 /* an operator whose line the server could not store */
 
 #define NOW(j) live_loop_now((j)->rig->o.live)
 
@@ -142,7 +143,8 @@ static bool rig_busy(void *ctx)
 {
 	struct live_job *j = ctx;
 
-	return j->control_pending || j->server_ending || (j->server_wanted && !j->server_ready);
+	return j->control_pending || j->server_ending || (j->server_wanted && !j->server_ready) ||
+	       (j->server_ready && json_array_size(j->owed));
 }
 
 static void carrier_answered(void *ctx, bool ok, const char *why)
@@ -428,6 +430,7 @@ static void free_job(struct live_job *j)
 {
 	struct ev_loop *loop = j->rig->o.loop;
 
+	ev_timer_stop(loop, &j->ask_again);
 	ev_timer_stop(loop, &j->kill_later);
 	ev_timer_stop(loop, &j->wall);
 	ev_timer_stop(loop, &j->start_limit);
@@ -597,13 +600,14 @@ static void set_timers(struct live_job *j)
 	double start = j->owns_modems ? MODEMS_LIMIT_S : START_LIMIT_S;
 	double limit = wall ? (double)wall / 1e9 : (double)timeout / 1e9 + start + START_LIMIT_S + WALL_EXTRA_S;
 
+	ev_timer_init(&j->ask_again, live_server_ask_again, ASK_AGAIN_S, 0.);
 	ev_timer_init(&j->kill_later, on_kill_later, 0., 0.);
 	ev_timer_init(&j->wall, on_wall, limit, limit);
 	ev_timer_init(&j->start_limit, on_start_limit, start, 0.);
 	ev_timer_init(&j->rss, on_rss, RSS_EVERY_S, RSS_EVERY_S);
 	j->rss.data = j;
 	ev_timer_start(j->rig->o.loop, &j->rss);
-	j->kill_later.data = j->wall.data = j->start_limit.data = j;
+	j->ask_again.data = j->kill_later.data = j->wall.data = j->start_limit.data = j;
 	ev_timer_start(j->rig->o.loop, &j->wall);
 	ev_timer_start(j->rig->o.loop, &j->start_limit);
 }

@@ -43,7 +43,7 @@ int live_server_operate(struct live_job *j, json_t *request)
 {
 	if (j->server_ready && !live_server_say(j, request))
 		return 0;
-	return json_array_append(j->owed, request) ? ERR_NOMEM : 0;
+	return plan_line_waits(request) && json_array_append(j->owed, request) ? ERR_NOMEM : 0;
 }
 
 int live_server_pay(struct live_job *j)
@@ -66,7 +66,7 @@ static void keep_unanswered(struct live_job *j)
 	json_t *line;
 
 	json_array_foreach(j->asked, i, line)
-		if (!json_object_get(line, "fault"))
+		if (!json_object_get(line, "fault") && plan_line_waits(line))
 			json_array_insert(j->owed, n++, line);
 	json_array_clear(j->asked);
 }
@@ -76,14 +76,30 @@ static void control_line(void *ctx, char *line, size_t len)
 	struct live_job *j = ctx;
 	json_t *answer = json_loadb(line, len, 0, NULL);
 	const char *error = json_string_value(json_object_get(answer, "error"));
+	json_t *asked = json_array_get(j->asked, 0);
 
 	if (j->control_pending)
 		j->control_pending--;
+	/* a failing disk is asked until it works, or with the next server */
+	if (json_is_true(json_object_get(answer, "retry")) && asked && !json_array_append(j->owed, asked)) {
+		ev_timer_start(j->rig->o.loop, &j->ask_again);
+		error = NULL;
+	}
 	json_array_remove(j->asked, 0);
 	if (error && j->phase != LIVE_ENDING)
 		live_job_fail(j, "the server refused a control line: %s", error);
 	json_decref(answer);
 	live_job_begin(j);
+}
+
+void live_server_ask_again(struct ev_loop *loop, ev_timer *w, int events)
+{
+	struct live_job *j = w->data;
+
+	(void)loop;
+	(void)events;
+	if (j->server_ready && j->phase == LIVE_RUNNING && live_server_pay(j))
+		live_job_fail(j, "the server takes no control lines");
 }
 
 static void control_closed(void *ctx)

@@ -139,6 +139,9 @@ int plan_arm_server_again(struct plan *p, const struct instant *at, struct err *
  * told so since the last time, the line was lost: the first one that has not fired did it. */
 void plan_server_died(struct plan *p, const struct instant *at);
 
+/* Is a control line kept for the next server where there is none, or it ends before it has
+ * answered? A disk's trouble is this server's alone. */
+bool plan_line_waits(json_t *request);
 /* How far the plan has moved the server's wall clock: each server starts with it. */
 int64_t plan_server_clock(const struct plan *p);
 /* A fault that ends the server has fired, and plan_server_died was not called since. */

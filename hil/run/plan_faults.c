@@ -368,6 +368,13 @@ static bool kills(json_t *fault)
 	return strcmp(what, "kill") == 0 || strcmp(what, "crash") == 0 || strcmp(what, "restart") == 0;
 }
 
+bool plan_line_waits(json_t *request)
+{
+	const char *what = json_string_value(json_object_get(request, "do"));
+
+	return !what || strcmp(what, "disk") != 0;
+}
+
 int64_t plan_server_clock(const struct plan *p)
 {
 	return p->server_clock_ms;

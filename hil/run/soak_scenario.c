@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/crash.h"
 #include "core/rng.h"
 
 #define SETTLE_S 1800 /* behind the schedule: code_wait, backoff and another try, several times over */
@@ -245,6 +246,99 @@ static void server_killed_behind_a_commit(struct make *m)
 		   ONE_OF(m, resources), 1 + pick(m, 30), 1 + pick(m, 10));
 }
 
+static const char *any_point(struct make *m)
+{
+	return crash_name((enum crash_point)pick(m, CRASH_COUNT));
+}
+
+/* In the gaps between two effects, and inside the storage. */
+static void server_crashed(struct make *m)
+{
+	buf_printf(m->out,
+		   "      - {do: crash, at: %s, each: true, chance: %u%%, times: 3, until: %" PRId64
+		   "s, then: {after: %us, do: start}}\n",
+		   any_point(m), 1 + pick(m, 20), m->quiet, 1 + pick(m, m->shape->live ? 3 : 60));
+}
+
+static void server_crashed_behind_an_event(struct make *m)
+{
+	static const char *const events[] = {"code.issued", "code.used", "token.issued", "server.decision", "sms.queued"};
+
+	buf_printf(m->out,
+		   "      - {on: %s, who: rough, each: true, chance: %u%%, times: 3, until: %" PRId64
+		   "s, do: crash, at: %s, then: {after: %us, do: start}}\n",
+		   ONE_OF(m, events), 1 + pick(m, 30), m->quiet, any_point(m), 1 + pick(m, m->shape->live ? 3 : 30));
+}
+
+/* Whoever starts a server that has stopped by itself; one that runs does not notice. */
+static void watched(struct make *m)
+{
+	int64_t every = m->shape->live ? 7 : 67;
+
+	buf_printf(m->out, "      - {every: %" PRId64 "s, times: %" PRId64 ", do: start}\n", every,
+		   m->seconds / every > 0 ? m->seconds / every : 1);
+}
+
+/* It may last too long, and the server stops by itself. */
+static void server_disk_fails(struct make *m)
+{
+	static const char *const troubles[] = {"disk_full", "disk_error, what: write", "disk_error, what: read_only"};
+	int64_t at = moment(m, 100, 800);
+	unsigned length = 1 + pick(m, m->shape->live ? 5 : 40);
+
+	buf_printf(m->out, "      - {at: %" PRId64 "s, who: server, do: %s, for: %us}\n", at, ONE_OF(m, troubles), length);
+	watched(m);
+}
+
+static void server_fsync_fails(struct make *m)
+{
+	static const char *const events[] = {"code.issued", "token.issued", "server.decision"};
+
+	buf_printf(m->out,
+		   "      - {on: %s, each: true, chance: %u%%, times: 2, until: %" PRId64
+		   "s, do: disk_error, what: sync}\n",
+		   ONE_OF(m, events), 1 + pick(m, 20), m->quiet);
+	watched(m);
+}
+
+/* Twice at most: a device that loses its newest tokens three times is quarantined. */
+static void device_disk_fails(struct make *m)
+{
+	static const char *const troubles[] = {"disk_full", "disk_error, what: write", "disk_error, what: read_only"};
+	static const char *const events[] = {"device.code", "device.request", "tokens.renamed"};
+
+	buf_printf(m->out,
+		   "      - {on: %s, who: rough, each: true, chance: %u%%, times: 2, until: %" PRId64 "s, do: %s, for: %us}\n",
+		   ONE_OF(m, events), 1 + pick(m, 20), m->quiet, ONE_OF(m, troubles), 1 + pick(m, 120));
+}
+
+/* Ahead for good, or back and right again: behind its last issue a server issues nothing. */
+static void server_clock_steps(struct make *m)
+{
+	int64_t at = moment(m, 100, 500), again = at + moment(m, 10, 200);
+	unsigned by = 1 + pick(m, 7200);
+
+	if (pick(m, 2)) {
+		buf_printf(m->out, "      - {at: %" PRId64 "s, who: server, do: clock_step, by: +%us}\n", at, by);
+		return;
+	}
+	buf_printf(m->out, "      - {at: %" PRId64 "s, who: server, do: clock_step, by: -%us}\n", at, by);
+	buf_printf(m->out, "      - {at: %" PRId64 "s, who: server, do: clock_step, by: +%us}\n", again, by);
+}
+
+/* Out of its certificates' time, and back. */
+static void device_clock_steps(struct make *m)
+{
+	int64_t at = moment(m, 100, 500), again = at + moment(m, 10, 200);
+	unsigned who = 1 + pick(m, m->rough), days = 1 + pick(m, 20000);
+	bool back = pick(m, 2);
+
+	buf_printf(m->out, "      - {at: %" PRId64 "s, who: \"rough[%u]\", do: clock_step, by: %c%ud}\n", at, who,
+		   back ? '-' : '+', days);
+	buf_printf(m->out, "      - {at: %" PRId64 "s, who: \"rough[%u]\", do: clock_step, by: %c%ud}\n", again, who,
+		   back ? '+' : '-', days);
+}
+
 /* Disabled, found out, enabled again, and started again by hand. */
 static void operated(struct make *m)
 {
@@ -279,6 +373,13 @@ static const struct kind kinds[] = {
 	{"connection_lost", 30, connection_lost},
 	{"server_restarted", 40, server_restarted},
 	{"server_killed_behind_a_commit", 30, server_killed_behind_a_commit},
+	{"server_crashed", 40, server_crashed},
+	{"server_crashed_behind_an_event", 40, server_crashed_behind_an_event},
+	{"server_disk_fails", 30, server_disk_fails},
+	{"server_fsync_fails", 20, server_fsync_fails},
+	{"device_disk_fails", 30, device_disk_fails},
+	{"server_clock_steps", 20, server_clock_steps},
+	{"device_clock_steps", 30, device_clock_steps},
 	{"operated", 60, operated},
 	{"sms_reordered", 30, sms_reordered},
 	{"sms_garbled", 20, sms_garbled},

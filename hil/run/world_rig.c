@@ -18,6 +18,7 @@
 #include "sim/world_virtual.h"
 
 #define LINK_DELAY  NS_PER_MS
+#define ASK_AGAIN   NS_PER_S /* an operator whose line the server could not store */
 #define VFS_NAME    "virtual"
 #define SERVER_ADDR "127.0.0.1:20190"
 #define FLEET_PORT  30000
@@ -152,20 +153,43 @@ static time_ns server_due(void *ctx)
 	return r->dying ? TIME_NEVER : server_deadline(r->server);
 }
 
+static void operate(struct vrig *r, const struct instant *at, json_t *request);
+
+/* What is owed to the server that is there. */
+static void pay(void *ctx, const struct instant *at)
+{
+	struct vrig *r = ctx;
+	json_t *owed = r->owed, *request;
+	size_t i;
+
+	if (!r->server || r->dying)
+		return;
+	r->owed = json_array();
+	if (!r->owed)
+		r->error = err_set(r->e, ERR_NOMEM, "out of memory");
+	json_array_foreach(owed, i, request)
+		operate(r, at, request);
+	json_decref(owed);
+}
+
 static void operate(struct vrig *r, const struct instant *at, json_t *request)
 {
 	const char *error;
 	struct buf reply;
 	json_t *answer;
+	bool retry;
 
 	buf_init(&reply, 1 << 20);
 	server_control(r->server, at, request, &reply);
 	answer = reply.data ? json_loadb(reply.data, reply.len, 0, NULL) : NULL;
 	error = json_string_value(json_object_get(answer, "error"));
+	retry = json_is_true(json_object_get(answer, "retry"));
 	/* an operator who is refused would let the scenario pass without what it is about; one
-	 * whose server dies of it asks the next one */
-	if (r->dying && json_array_append(r->owed, request))
+	 * whose server dies of it asks the next one, and a failing disk is asked until it works */
+	if ((r->dying || retry) && plan_line_waits(request) && json_array_append(r->owed, request))
 		r->error = err_set(r->e, ERR_NOMEM, "out of memory");
+	else if (!r->dying && retry)
+		world_virtual_at(r->world, time_add(at->now, ASK_AGAIN), pay, r);
 	else if (!r->dying && (!answer || error))
 		r->error = err_set(r->e, ERR_UNEXPECTED, "the server refused a control line: %s",
 				   error ? error : "no answer");
@@ -192,8 +216,6 @@ static int start_server(struct vrig *r, struct err *e)
 				   .seed = plan_seed(r->plan),
 				   .world = {send_sms, die, r}};
 	struct instant at = now_of(r, NO_ACTOR);
-	json_t *request, *owed;
-	size_t i;
 
 	store_vfs_world(VFS_NAME, r->sqlite, at.unix_ms);
 	r->server = server_new(&sc, &at, e);
@@ -205,12 +227,8 @@ static int start_server(struct vrig *r, struct err *e)
 	r->wanted = true;
 	server_gateway(r->server, &at, true);
 	touch(r, r->server_id);
-	owed = r->owed;
-	r->owed = json_array();
-	json_array_foreach(owed, i, request)
-		operate(r, &at, request);
-	json_decref(owed);
-	return r->owed ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+	pay(r, &at);
+	return r->error;
 }
 
 /* ---- the carrier ---- */
@@ -309,7 +327,7 @@ static void rig_operate(void *ctx, const struct instant *at, json_t *request)
 		json_object_set_new(request, "key", json_string(virtual_next_token_key()));
 	if (r->server && !r->dying)
 		operate(r, at, request);
-	else if (json_array_append(r->owed, request))
+	else if (plan_line_waits(request) && json_array_append(r->owed, request))
 		r->error = err_set(r->e, ERR_NOMEM, "out of memory");
 }
 

@@ -337,6 +337,13 @@ START_TEST(disks_and_clocks)
 	}
 	ck_assert_str_eq(w.log.text, "clock-offset/-3000:0 disk1/5:1 disk/write/7:0 clock/-3:0 clock/-3:1 ");
 	ck_assert_int_eq(plan_server_clock(w.plan), -3000);
+	{
+		json_t *disk = json_pack("{s:s}", "do", "disk"), *other = json_pack("{s:s}", "do", "disable");
+
+		ck_assert(!plan_line_waits(disk) && plan_line_waits(other));
+		json_decref(disk);
+		json_decref(other);
+	}
 	/* a server whose disk failed may end of that: no fault is taken to have fired unheard */
 	w.log.text[0] = '\0';
 	plan_server_died(w.plan, &t);

@@ -27,6 +27,9 @@ START_TEST(test_every_seed_is_a_scenario)
 		"device.state,", "network: ",	 "carrier: typical", "reorder,",       "overlong,",
 		"no_final,",	 "unplug,",	 "mute,",	   "creg,",	       "sim,",
 		"storage_full,", "lose_cmti,",	 "where: prompt",  "modems: ",
+		"do: crash,",      "server.after_commit", "storage.in_write",
+		"disk_full,",	 "what: write,", "what: read_only,", "what: sync}",	      "clock_step, by: -",   "clock_step, by: +",
+		"who: server, do: disk_", "who: server, do: clock_step",
 	};
 	unsigned seen[sizeof(words) / sizeof(words[0])] = {0};
 
