@@ -22,6 +22,7 @@ static const struct verb verbs[] = {
 	{"schema", schema_main, "the JSON Schema of scenario files"},
 	{"soak", soak_main, "many seeds of a fleet's life under faults; what a nightly job calls"},
 	{"serve", serve_verb_main, "the credential server"},
+	{"admin", admin_main, "what an operator does with a running server"},
 	{"device", device_main, "one simulated device against any server"},
 	{"pki", pki_main, "make certificates and keys for a rig"},
 	{"modems", modems_main, "emulated GSM modems"},

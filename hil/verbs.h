@@ -13,6 +13,7 @@ int new_main(int argc, char **argv);
 int soak_main(int argc, char **argv);
 int serve_verb_main(int argc, char **argv);
 int device_main(int argc, char **argv);
+int admin_main(int argc, char **argv);
 int pki_main(int argc, char **argv);
 int modems_main(int argc, char **argv);
 int shrink_main(int argc, char **argv);

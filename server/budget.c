@@ -183,6 +183,8 @@ int budget_take(struct fleet_budget *fb, struct store *st, const char *uuid, int
 
 	*used_ms = unix_ms;
 	rv = store_sms_used(st, uuid, used_ms);
+	if (!rv)
+		rv = store_ledger_add(st, unix_ms, uuid, 1, 0);
 	return rv ? rv : fleet_add(fb, st, *used_ms, 1);
 }
 
@@ -190,6 +192,8 @@ int budget_return(struct fleet_budget *fb, struct store *st, const char *uuid, i
 {
 	int rv = store_sms_unused(st, uuid, used_ms);
 
+	if (!rv)
+		rv = store_ledger_add(st, used_ms, uuid, 0, 1);
 	return rv ? rv : fleet_add(fb, st, used_ms, -1);
 }
 

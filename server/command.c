@@ -73,7 +73,8 @@ static json_t *checked(json_t *command, bool lab, struct err *e)
 		return with_seconds(command, "publishInterval", e);
 	if (strcmp(name, "KEYS") == 0)
 		return with_keys(command, e);
-	if (strcmp(name, "RESET") != 0 && strcmp(name, "IDLE") != 0 && !lab) {
+	if (strcmp(name, "RESET") != 0 && strcmp(name, "IDLE") != 0 &&
+	    !(lab && strcmp(name, "UNKNOWN") == 0)) {
 		err_set(e, ERR_PARSE, "no command '%s'; there are PAUSE, CONFIG, KEYS, RESET and IDLE", name);
 		return NULL;
 	}

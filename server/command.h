@@ -14,7 +14,7 @@
  * gives it an id. PAUSE wants `seconds`, CONFIG `publishInterval` (both cut to a day), KEYS
  * may have `keys` (else the server's two newest when it is sent). ERR_PARSE with what is
  * wanted, ERR_NOTFOUND: not in the registry, ERR_LIMIT: COMMANDS_MAX wait already, ERR_IO.
- * `lab`: a name that no device knows is fine too. */
+ * `lab`: UNKNOWN, which no device knows, is fine too. */
 int command_queue(struct enroll *en, const struct instant *at, const char *uuid, json_t *command, bool lab,
 		  struct store_command *out, struct err *e);
 /* Takes one out of the queue; ERR_NOTFOUND. A device that has it already does it all the same. */

@@ -4,6 +4,7 @@
  *   disable, enable {uuid}            durable before the reply
  *   decommission, readmit {uuid}      family revoked, codes void; and back again
  *   lift {uuid}                       ends a quarantine
+ *   ledger {uuid?, days?, from?, limit?}   SMS by device and day
  *   keys, rotate-key {key}, retire-key {kid}   server/keyring.h
  *   clock, clock-accept               server/clock.h
  *   show {uuid}
@@ -214,6 +215,7 @@ static const struct verb verbs[] = {
 	{"lift", false, control_lift},
 	{"clock", false, control_clock},
 	{"clock-accept", false, control_clock_accept},
+	{"ledger", false, control_ledger},
 	{"keys", false, control_keys},
 	{"rotate-key", false, control_rotate_key},
 	{"retire-key", false, control_retire_key},

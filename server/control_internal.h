@@ -26,6 +26,9 @@ json_t *control_keys(struct server *s, json_t *request, struct err *e);
 json_t *control_rotate_key(struct server *s, json_t *request, struct err *e);
 json_t *control_retire_key(struct server *s, json_t *request, struct err *e);
 
+/* control_ledger.c */
+json_t *control_ledger(struct server *s, json_t *request, struct err *e);
+
 /* control_commands.c */
 json_t *control_command(struct server *s, json_t *request, struct err *e);
 json_t *control_cancel(struct server *s, json_t *request, struct err *e);

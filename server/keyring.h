@@ -27,7 +27,7 @@ const struct keyring_entry *keyring_at(const struct enroll *en, unsigned i);
 const char *keyring_newest(const struct enroll *en);
 
 /* Signs with this private key (PEM) from now on; the others go after key_overlap. Durable with the
- * next commit. ERR_PARSE, ERR_EXISTS, ERR_LIMIT (TOKEN_KEYS), ERR_IO. */
+ * next commit. 0 also where it is the newest already. ERR_PARSE, ERR_EXISTS (an older or retired one), ERR_LIMIT (TOKEN_KEYS), ERR_IO. */
 int keyring_rotate(struct enroll *en, const struct instant *at, const char *pem, struct effects *fx, struct err *e);
 /* This one must go now. ERR_NOTFOUND; ERR_INVALID: it is the newest; ERR_IO. */
 int keyring_retire(struct enroll *en, const struct instant *at, const char *kid, const char *why, struct effects *fx);

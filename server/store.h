@@ -18,6 +18,7 @@
 
 #define STORE_COMMAND_MAX 2560 /* a command's text: two PEMs and room */
 #define STORE_KEY_MAX 4096     /* a sealed private key */
+#define STORE_LEDGER_DAYS 400
 #define STORE_EPOCHS 64 /* starts of the server that are remembered */
 
 struct store;
@@ -166,6 +167,17 @@ int store_mark_nth(struct store *st, const char *uuid, enum store_mark kind, int
 int store_marks_forget(struct store *st, const char *uuid, enum store_mark kind);
 /* Forgets, of all devices, what lies behind `unix_ms`: the clock was set back. */
 int store_marks_ahead_forget(struct store *st, int64_t unix_ms);
+
+/* SMS by device and day (of UTC, counted from 1970): handed to the gateway, and of these
+ * returned, because no modem had them. Kept for STORE_LEDGER_DAYS. */
+struct store_ledger {
+	int64_t day;
+	char uuid[UUID_LEN + 1];
+	int64_t handed, returned;
+};
+int store_ledger_add(struct store *st, int64_t unix_ms, const char *uuid, int64_t handed, int64_t returned);
+/* The next row behind (day, uuid); of one device alone: behind `day`. ERR_NOTFOUND. */
+int store_ledger_next(struct store *st, int64_t day, const char *uuid, bool of_device, struct store_ledger *out);
 
 /* One token key, sealed (server/keyring.h). */
 struct store_key {

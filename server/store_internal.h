@@ -21,6 +21,7 @@ struct store {
 	bool failing;     /* the last commit failed … */
 	int64_t failing_since, failed_last; /* … first and last at these CLOCK_BOOTTIMEs */
 	int64_t oldest_forget; /* Unix ms: no registration is to be purged before; 0: unknown */
+	int64_t ledger_day;    /* the last one that was written; older ones are forgotten with it */
 	char error[256];
 };
 

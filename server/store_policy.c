@@ -140,6 +140,54 @@ int store_marks_ahead_forget(struct store *st, int64_t unix_ms)
 	return store_run(st, q);
 }
 
+/* ---- ledger ---- */
+
+static int ledger_forget(struct store *st, int64_t day)
+{
+	sqlite3_stmt *q = store_statement(st, Q_LEDGER_FORGET);
+
+	sqlite3_bind_int64(q, 1, day - STORE_LEDGER_DAYS);
+	return store_run(st, q);
+}
+
+int store_ledger_add(struct store *st, int64_t unix_ms, const char *uuid, int64_t handed, int64_t returned)
+{
+	sqlite3_stmt *q = store_statement(st, Q_LEDGER_ADD);
+	int64_t day = unix_ms / DAY_MS;
+	int rv = store_write(st);
+
+	if (rv)
+		return rv;
+	sqlite3_bind_int64(q, 1, day);
+	store_put_text(q, 2, uuid);
+	sqlite3_bind_int64(q, 3, handed);
+	sqlite3_bind_int64(q, 4, returned);
+	rv = store_run(st, q);
+	if (!rv && st->ledger_day != day) {
+		st->ledger_day = day;
+		rv = ledger_forget(st, day);
+	}
+	return rv;
+}
+
+int store_ledger_next(struct store *st, int64_t day, const char *uuid, bool of_device, struct store_ledger *out)
+{
+	sqlite3_stmt *q = store_statement(st, of_device ? Q_LEDGER_OF : Q_LEDGER_NEXT);
+	int rv;
+
+	sqlite3_bind_int64(q, 1, day);
+	store_put_text(q, 2, uuid);
+	rv = store_lookup(st, q);
+	if (rv)
+		return rv;
+	out->day = sqlite3_column_int64(q, 0);
+	store_get_text(q, 1, out->uuid, sizeof(out->uuid));
+	out->handed = sqlite3_column_int64(q, 2);
+	out->returned = sqlite3_column_int64(q, 3);
+	sqlite3_reset(q);
+	return 0;
+}
+
 /* ---- token keys ---- */
 
 int store_key_put(struct store *st, const struct store_key *k)

@@ -4,7 +4,7 @@
 #define SERVER_STORE_SCHEMA_H
 
 #define STORE_APPLICATION_ID 0x51524947 /* "QRIG" */
-#define STORE_VERSION        3
+#define STORE_VERSION        4
 
 #define STORE_SCHEMA                                                                                           \
 	"CREATE TABLE epoch(id INTEGER PRIMARY KEY, boot INTEGER NOT NULL, boot_id TEXT NOT NULL,"             \
@@ -35,7 +35,8 @@
 	" PRIMARY KEY(uuid, kind, at)) STRICT, WITHOUT ROWID;"                                                 \
 	"CREATE INDEX mark_at ON mark(at);"                                                                    \
 	"CREATE TABLE ledger(day INTEGER NOT NULL, uuid TEXT NOT NULL, handed INTEGER NOT NULL,"               \
-	" failed INTEGER NOT NULL, unknown INTEGER NOT NULL, PRIMARY KEY(day, uuid)) STRICT, WITHOUT ROWID;"   \
+	" returned INTEGER NOT NULL, PRIMARY KEY(day, uuid)) STRICT, WITHOUT ROWID;"                           \
+	"CREATE INDEX ledger_uuid ON ledger(uuid, day);"                                                       \
 	"CREATE TABLE token_key(kid TEXT PRIMARY KEY, n INTEGER NOT NULL, added INTEGER NOT NULL,"             \
 	" retire INTEGER NOT NULL, sealed BLOB NOT NULL) STRICT, WITHOUT ROWID;"                               \
 	"CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
@@ -92,6 +93,14 @@
 	X(MARK_FORGET, "DELETE FROM mark WHERE uuid = ?1 AND kind = ?2 AND at < ?3")                           \
 	X(MARK_NTH, "SELECT at FROM mark WHERE uuid = ?1 AND kind = ?2 ORDER BY at DESC LIMIT 1 OFFSET ?3")    \
 	X(MARK_AHEAD, "DELETE FROM mark WHERE at > ?1")                                                        \
+	X(LEDGER_ADD, "INSERT INTO ledger(day, uuid, handed, returned) VALUES(?1, ?2, ?3, ?4)"                 \
+		      " ON CONFLICT(day, uuid) DO UPDATE SET handed = handed + excluded.handed,"               \
+		      " returned = returned + excluded.returned")                                              \
+	X(LEDGER_FORGET, "DELETE FROM ledger WHERE day < ?1")                                                  \
+	X(LEDGER_NEXT, "SELECT day, uuid, handed, returned FROM ledger WHERE (day, uuid) > (?1, ?2)"           \
+		       " ORDER BY day, uuid LIMIT 1")                                                          \
+	X(LEDGER_OF, "SELECT day, uuid, handed, returned FROM ledger WHERE uuid = ?2 AND day > ?1"             \
+		     " ORDER BY day LIMIT 1")                                                                  \
 	X(KEY_EACH, "SELECT kid, n, added, retire, sealed FROM token_key ORDER BY n")                          \
 	X(KEY_PUT, "INSERT INTO token_key(kid, n, added, retire, sealed)"                                      \
 		   " SELECT ?1, coalesce(max(n), 0) + 1, ?2, 0, ?3 FROM token_key")                            \

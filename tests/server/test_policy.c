@@ -512,6 +512,46 @@ START_TEST(out_of_the_registry_and_in_again)
 }
 END_TEST
 
+/* ---- ledger ---- */
+
+START_TEST(sms_ledger)
+{
+	struct store_ledger l;
+	int64_t today = a.at.unix_ms / (86400 * (int64_t)S);
+
+	lax();
+	ask_register(&a, 0, 1);
+	a.gateway = GATEWAY_BUSY;
+	ask_register(&a, 0, 2);
+	ck_assert_int_eq(a.code, 429);
+	a.gateway = GATEWAY_QUEUES;
+	ask_wait(&a, INT64_C(86400) * S);
+	ask_register(&a, 0, 3);
+	ask_register(&a, 1, 1);
+	ask_restart(&a, false);
+	ck_assert_int_eq(store_ledger_next(a.store, 0, "", false, &l), 0);
+	ck_assert_int_eq(l.day, today);
+	ck_assert_str_eq(l.uuid, test_uuids[0]);
+	ck_assert_int_eq(l.handed, 2);
+	ck_assert_int_eq(l.returned, 1);
+	ck_assert_int_eq(store_ledger_next(a.store, l.day, l.uuid, false, &l), 0);
+	ck_assert_int_eq(l.day, today + 1);
+	ck_assert_int_eq(l.handed, 1);
+	ck_assert_int_eq(l.returned, 0);
+	ck_assert_int_eq(store_ledger_next(a.store, l.day, l.uuid, false, &l), 0);
+	ck_assert_str_eq(l.uuid, test_uuids[1]);
+	ck_assert_int_eq(store_ledger_next(a.store, l.day, l.uuid, false, &l), ERR_NOTFOUND);
+	/* of one device; and what is older than it is kept for goes with a new day's first one */
+	ck_assert_int_eq(store_ledger_next(a.store, 0, test_uuids[1], true, &l), 0);
+	ck_assert_int_eq(l.day, today + 1);
+	ask_wait(&a, INT64_C(86400) * 400 * S);
+	ask_register(&a, 1, 2);
+	ck_assert_int_eq(a.code, 200);
+	ck_assert_int_eq(store_ledger_next(a.store, 0, "", false, &l), 0);
+	ck_assert_int_eq(l.day, today + 1);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("policy");
@@ -536,6 +576,8 @@ int main(void)
 	tcase_add_test(t, clock_guard);
 	tcase_add_test(t, clock_accepted);
 	tcase_add_test(t, clock_and_a_full_disk);
+	t = tcase(s, "ledger");
+	tcase_add_test(t, sms_ledger);
 	t = tcase(s, "service");
 	tcase_add_test(t, decommissioned);
 	tcase_add_loop_test(t, out_of_the_registry_and_in_again, 0, 2);
