@@ -10,6 +10,8 @@
 #include "server/enroll_internal.h"
 #include "server/publish.h"
 
+#define TOKENS_MAX 65536 /* remembered at most: some 40 MB */
+
 static int load(struct enroll *en, const struct instant *at)
 {
 	int rv = store_fleet_forget(en->store, at->unix_ms / FLEET_BUCKET_MS - FLEET_BUCKETS + 1);
@@ -19,6 +21,15 @@ static int load(struct enroll *en, const struct instant *at)
 	if (!rv)
 		rv = clock_load(en);
 	return rv ? rv : outbox_load(en, at);
+}
+
+/* Each connection's device shows one access token again and again, and a refresh token
+ * now and then. */
+static unsigned tokens_at_once(const struct settings *st)
+{
+	int64_t n = st->v[SETTING_CONNECTIONS];
+
+	return n < TOKENS_MAX / 2 ? 2 * (unsigned)n : TOKENS_MAX;
 }
 
 struct enroll *enroll_new(const struct enroll_config *cfg, const struct instant *at, struct err *e)
@@ -42,7 +53,7 @@ struct enroll *enroll_new(const struct enroll_config *cfg, const struct instant 
 	en->boot = ep[n - 1].boot;
 	en->signer = token_signer_new();
 	en->keys = token_keys_new();
-	en->cache = token_cache_new();
+	en->cache = token_cache_new(tokens_at_once(cfg->settings));
 	en->ring = keyring_new(cfg->store_key);
 	en->strangers = strangers_new(cfg->secret);
 	en->outbox = outbox_new(cfg->store_key);

@@ -6,10 +6,12 @@
 #include "core/token.h"
 
 struct token_cache;
-struct token_cache *token_cache_new(void);
+/* Remembers at most `max` tokens; takes memory for those that it has. NULL without memory. */
+struct token_cache *token_cache_new(unsigned max);
 void token_cache_free(struct token_cache *c);
 /* A key is gone: whatever it signed must be verified again. */
 void token_cache_forget(struct token_cache *c);
+unsigned token_cache_count(const struct token_cache *c);
 /* token_verify through the memory. */
 int token_cache_verify(struct token_cache *c, struct token_keys *keys, const char *token, size_t len,
 		       size_t len_max, struct token_claims *out, struct err *e);
