@@ -63,6 +63,7 @@
 	X(RUN_END, "run.end", "why")                                                                           \
 	X(SCENARIO_START, "scenario.start", "id seed rig")                                                     \
 	X(SCENARIO_END, "scenario.end", "id why")     /* why: settled, timeout, interrupted, wall, error */    \
+	X(PLANT_REACHED, "plant.reached", "name")     /* of quicrig-prove alone: the run came to its place */  \
 	X(STEP_DONE, "step.done", "name count why")   /* count: index from 0; why: "" or timeout */            \
 	X(READY, "ready", "port name id role")        /* first line of serve; a device that joins */           \
 	X(DEVICE_ADDED, "device.added", "group label to_fp state role") /* role: known, stranger, disabled */  \

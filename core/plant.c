@@ -3,6 +3,8 @@
 #include <string.h>
 
 enum plant plant_selected = PLANT_COUNT;
+bool plant_reached[PLANT_COUNT];
+static bool tell;
 
 static const struct {
 	const char *name, *blame, *what, *beyond;
@@ -19,7 +21,15 @@ bool plant_select(const char *name)
 			plant_selected = (enum plant)i;
 			return true;
 		}
-	return false;
+	tell = !*name;
+	return tell;
+}
+
+void plant_tell(struct journal *j, time_ns now)
+{
+	for (int i = 0; tell && i < PLANT_COUNT; i++)
+		if (plant_reached[i])
+			JOURNAL(j, now, "runner", NULL, NULL, NULL, J_PLANT_REACHED, JS(NAME, rows[i].name));
 }
 
 void plant_list(FILE *out)

@@ -9,11 +9,14 @@
 
 #ifndef QUICRIG_PLANT
 
-#define PLANTED(name) (false)
+#define PLANTED(name)		 (false)
+#define PLANT_TELL(journal, now) ((void)0)
 
 #else
 
 #include <stdio.h>
+
+#include "core/journal.h"
 
 /* X(NAME, "name", who is to blame, "what", beyond)
  * beyond: NULL, or why no scenario can show it: then only the named test does. */
@@ -93,10 +96,16 @@ enum plant { PLANT_TABLE(PLANT_ENUM) PLANT_COUNT };
 
 /* PLANT_COUNT: none. Process-wide, set once before anything runs. */
 extern enum plant plant_selected;
-#define PLANTED(name) (plant_selected == PLANT_##name)
+/* The places that the run has come to: where none of a bug's is among them, planting it
+ * changes nothing. PLANTED() therefore stands last in its condition. */
+extern bool plant_reached[PLANT_COUNT];
+#define PLANTED(name) (plant_reached[PLANT_##name] = true, plant_selected == PLANT_##name)
 
-/* False where there is no bug of that name. */
+/* "": plants none, but tells at the end what was reached (J_PLANT_REACHED), for who
+ * chooses the bugs that are worth planting. False where there is no bug of that name. */
 bool plant_select(const char *name);
+void plant_tell(struct journal *j, time_ns now);
+#define PLANT_TELL(journal, now) plant_tell(journal, now)
 /* One JSON object a bug: {"name", "blame", "what", "beyond"?, "canary"?}. */
 void plant_list(FILE *out);
 

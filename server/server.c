@@ -412,7 +412,7 @@ static bool perform(struct server *s)
 	if (writes && server_reach(s, CRASH_BEFORE_COMMIT))
 		return false;
 	/* planted: only in the last tenth of a second, whatever was promised before */
-	rv = PLANTED(REPLY_BEFORE_COMMIT) && s->at.now % NS_PER_S < NS_PER_S * 9 / 10 ? 0 : server_commit(s);
+	rv = s->at.now % NS_PER_S < NS_PER_S * 9 / 10 && PLANTED(REPLY_BEFORE_COMMIT) ? 0 : server_commit(s);
 	if (s->dead || (writes && !rv && server_reach(s, CRASH_AFTER_COMMIT)))
 		return false;
 	said = !STAILQ_EMPTY(&s->fx.replies) || !TAILQ_EMPTY(&s->fx.sms);

@@ -153,8 +153,8 @@ static time_ns change(struct device *dev, unsigned todo, const struct bring *b, 
 	}
 	if (todo & DO_WIPE)
 		device_forget(dev);
-	if (((todo & DO_NEW_REG) && !(PLANTED(REGISTRATION_KEPT) && (dev->state == STATE_RG || dev->state == STATE_LI))) ||
-	    (PLANTED(NEW_REGISTRATION) && (todo & DO_BACKOFF) && dev->state == STATE_RG))
+	if (((todo & DO_NEW_REG) && !((dev->state == STATE_RG || dev->state == STATE_LI) && PLANTED(REGISTRATION_KEPT))) ||
+	    ((todo & DO_BACKOFF) && dev->state == STATE_RG && PLANTED(NEW_REGISTRATION)))
 		draw_registration(dev);
 	if (todo & DO_BACKOFF) {
 		wait = draw_backoff(dev, at, b->retry_after_s);
@@ -165,7 +165,7 @@ static time_ns change(struct device *dev, unsigned todo, const struct bring *b, 
 		dev->wait_until = at->now;
 	if (todo & DO_WAIT_CODE)
 		dev->wait_until = time_add(at->now, dev->sh->code_wait);
-	if (PLANTED(REJECTED_MEASURE_KEPT) && (todo & DO_MEASURE_DONE) && b->code >= 400) {
+	if ((todo & DO_MEASURE_DONE) && b->code >= 400 && PLANTED(REJECTED_MEASURE_KEPT)) {
 		draw_backoff(dev, at, -1);
 	} else if (todo & DO_MEASURE_DONE) {
 		dev->has_measure = false;
@@ -222,7 +222,7 @@ static void take(struct device *dev, const struct device_row *row, const struct 
 	wait = change(dev, todo, b, at, fx);
 	dev->state = row->to;
 	if (((todo & DO_STORE) || ((todo & DO_WIPE) && dev->file_has_tokens)) &&
-	    !(PLANTED(WIPE_FORGOTTEN) && (todo & DO_WIPE)))
+	    !((todo & DO_WIPE) && PLANTED(WIPE_FORGOTTEN)))
 		fx_store(fx, dev, todo & DO_TAKE_TOKENS);
 	if (todo & DO_SILENCE) {
 		fx_add(fx, DEVICE_FX_SILENCE);
@@ -271,7 +271,7 @@ static int power_on(struct device *dev, const struct device_event *ev, const str
 	stored = device_file_read(dev, ev->data ? ev->data : "", ev->data ? ev->len : 0);
 	if (ev->data && stored < 0)
 		FX_JOURNAL(fx, dev, J_DEVICE_IGNORED, JS(WHY, "file_unreadable"), JS(STATE, state_full(STATE_OFF)));
-	resumes = dev->access && !PLANTED(POWER_CUT_FORGETS) && (stored == STATE_PV || stored == STATE_PA || stored == STATE_RF);
+	resumes = dev->access && (stored == STATE_PV || stored == STATE_PA || stored == STATE_RF) && !PLANTED(POWER_CUT_FORGETS);
 	return take_cause(dev, resumes ? CAUSE_ON_TOKENS : CAUSE_ON, &nothing, at, "power_on", fx);
 }
 
@@ -282,7 +282,7 @@ static int timer(struct device *dev, const struct instant *at, struct device_eff
 
 	if (dev->deadline == TIME_NEVER || at->now < dev->deadline)
 		return 0; /* woken early: nothing is due */
-	if (PLANTED(LEAVES_IDLE) && dev->state == STATE_IDLE) {
+	if (dev->state == STATE_IDLE && PLANTED(LEAVES_IDLE)) {
 		dev->state = STATE_OFF;
 		return take_cause(dev, CAUSE_ON, &nothing, at, "timer", fx);
 	}
@@ -355,7 +355,7 @@ static void keep_code(struct device *dev, const char *code, const struct instant
 static int code_came(struct device *dev, const struct device_event *ev, const struct instant *at,
 		     struct device_effects *fx)
 {
-	bool lost = PLANTED(EARLY_CODE_LOST) && dev->state == STATE_RG;
+	bool lost = dev->state == STATE_RG && PLANTED(EARLY_CODE_LOST);
 	const struct device_row *row = lost ? NULL : device_row(dev->state, CAUSE_SMS);
 	struct smstext sms = {.r = ""};
 	const char *why = NULL, *code = ev->text;
@@ -442,12 +442,12 @@ static enum device_cause judge_reply(struct device *dev, const struct device_eve
 	bool verified = false;
 
 	*believed = true;
-	if (PLANTED(IDLE_ON_404) && r->code == 404 && (dev->state == STATE_RG || dev->state == STATE_LI))
+	if (r->code == 404 && (dev->state == STATE_RG || dev->state == STATE_LI) && PLANTED(IDLE_ON_404))
 		cause = CAUSE_403;
-	if (PLANTED(RETRIES_ON_412) && r->code == 412 && dev->state != STATE_PV)
+	if (r->code == 412 && dev->state != STATE_PV && PLANTED(RETRIES_ON_412))
 		cause = CAUSE_503;
 	if (device_needs_signature(dev->resource, r) && !dev->accept_unsigned &&
-	    !(PLANTED(UNSIGNED_BELIEVED) && !r->signature)) {
+	    !(!r->signature && PLANTED(UNSIGNED_BELIEVED))) {
 		verified = device_signature_good(dev, r);
 		if (!verified) {
 			why = r->signature ? "signature" : "unsigned";
@@ -499,7 +499,7 @@ static int reply(struct device *dev, const struct device_event *ev, const struct
 
 	if (!dev->request_id || (ev->id != dev->request_id && !PLANTED(LATE_BELIEVED)))
 		return take_cause(dev, CAUSE_LATE, &nothing, at, "late", fx);
-	if (PLANTED(SLOW_REPLY_STRANDS) && at->now - dev->request_at > NS_PER_S) {
+	if (at->now - dev->request_at > NS_PER_S && PLANTED(SLOW_REPLY_STRANDS)) {
 		dev->request_id = 0;
 		dev->wait_until = TIME_NEVER;
 		return 0;
@@ -526,7 +526,7 @@ static int link_lost(struct device *dev, const struct device_event *ev, const st
 	int rv;
 
 	if (!dev->request_id || ev->id != dev->request_id ||
-	    (PLANTED(STAYS_REGISTERING) && dev->state == STATE_RG))
+	    (dev->state == STATE_RG && PLANTED(STAYS_REGISTERING)))
 		return 0; /* a close while nothing is in flight is no event */
 	rv = take_cause(dev, CAUSE_LINK_LOST, &nothing, at, "link_lost", fx);
 	dev->request_id = 0;
@@ -535,11 +535,11 @@ static int link_lost(struct device *dev, const struct device_event *ev, const st
 
 static time_ns next_deadline(const struct device *dev)
 {
-	if (PLANTED(LEAVES_IDLE) && dev->state == STATE_IDLE)
+	if (dev->state == STATE_IDLE && PLANTED(LEAVES_IDLE))
 		return time_add(dev->request_at, NS_PER_S / 2);
 	if (dev->state == STATE_OFF || dev->state == STATE_IDLE ||
-	    (PLANTED(STAYS_REGISTERING) && dev->state == STATE_RG) ||
-	    (PLANTED(WAITS_FOR_CODE) && dev->state == STATE_AC))
+	    (dev->state == STATE_RG && PLANTED(STAYS_REGISTERING)) ||
+	    (dev->state == STATE_AC && PLANTED(WAITS_FOR_CODE)))
 		return TIME_NEVER;
 	if (dev->request_id)
 		return time_add(dev->request_at, dev->sh->request_timeout);

@@ -23,7 +23,8 @@ static FILE *ask(pid_t *pid, struct err *e)
 	int fd[2];
 
 	if (access(path, X_OK)) {
-		err_set(e, ERR_ENVIRONMENT, PROVE_PROGRAM " does not stand beside quicrig: build it (make build)");
+		err_set(e, ERR_ENVIRONMENT,
+			PROVE_PROGRAM " does not stand beside quicrig: build it (make build)");
 		return NULL;
 	}
 	if (pipe2(fd, O_CLOEXEC)) {
@@ -102,7 +103,8 @@ int prove_open(struct prove *p, struct err *e)
 		rv = add_bug(p, line);
 	fclose(f);
 	if (waitpid(pid, &status, 0) != pid || status || rv || !p->bugs_n)
-		return err_set(e, rv == ERR_NOMEM ? rv : ERR_ENVIRONMENT, PROVE_PROGRAM " does not tell its bugs");
+		return err_set(e, rv == ERR_NOMEM ? rv : ERR_ENVIRONMENT,
+			       PROVE_PROGRAM " does not tell its bugs");
 	return 0;
 }
 
@@ -114,6 +116,7 @@ void prove_fini(struct prove *p)
 		free(p->bugs[i].beyond);
 		free(p->bugs[i].by);
 		free(p->bugs[i].how);
+		free(p->bugs[i].reach);
 	}
 	free(p->bugs);
 	for (size_t i = 0; i < p->plans_n; i++)
@@ -131,7 +134,8 @@ int prove_want(struct prove *p, const char *const *names, size_t n, struct err *
 		while (b < p->bugs_n && strcmp(p->bugs[b].name, names[i]) != 0)
 			b++;
 		if (b == p->bugs_n)
-			return err_set(e, ERR_NOTFOUND, "no bug '%s' ('quicrig prove --list' has them)", names[i]);
+			return err_set(e, ERR_NOTFOUND, "no bug '%s' ('quicrig prove --list' has them)",
+				       names[i]);
 		p->bugs[b].wanted = true;
 	}
 	return 0;
@@ -145,7 +149,8 @@ static json_int_t devices_of(json_t *plan)
 	size_t i;
 	json_t *g;
 
-	json_array_foreach(json_object_get(plan, "groups"), i, g) {
+	json_array_foreach(json_object_get(plan, "groups"), i, g)
+	{
 		n += json_integer_value(json_object_get(g, "count"));
 	}
 	return n;
@@ -181,9 +186,9 @@ static void print_bug(struct prove *p, const struct prove_bug *b)
 
 	if (b->caught)
 		fprintf(p->out, " caught  %-26s %-7s %-44s blame %s%s%s\n", b->name, blame, b->by,
-			b->blamed == b->blame	     ? "right" :
-			b->blamed == BLAME_UNKNOWN ? "" :
-						       "WRONG: ",
+			b->blamed == b->blame	     ? "right"
+			: b->blamed == BLAME_UNKNOWN ? ""
+						     : "WRONG: ",
 			b->blamed == b->blame ? "" : blame_name(b->blamed),
 			b->beyond ? " (and was held to be beyond scenarios)" : "");
 	else
@@ -200,28 +205,26 @@ static void count_bug(struct prove *p, const struct prove_bug *b)
 	p->blamed_right += b->caught && b->blamed == b->blame;
 }
 
-/* ---- planted ---- */
+/* ---- where each bug could show ---- */
 
-struct hunt {
+struct scout {
 	struct prove *p;
-	size_t printed; /* bugs whose row stands */
+	size_t next; /* plan */
 	int error;
 };
 
-/* One that is caught and laid to nobody goes on until a scenario lays it to somebody. */
-static bool over(const struct prove *p, const struct prove_bug *b)
-{
-	return !b->wanted || (b->caught && b->blamed != BLAME_UNKNOWN) || (b->next == p->plans_n && !b->running);
-}
+/* Of one trial. */
+struct scouted {
+	struct prove *p;
+	size_t plan;
+};
 
-static void print_known(struct hunt *h)
+static struct prove_bug *bug_of(struct prove *p, const char *name)
 {
-	for (; h->printed < h->p->bugs_n && over(h->p, &h->p->bugs[h->printed]); h->printed++) {
-		if (!h->p->bugs[h->printed].wanted)
-			continue;
-		print_bug(h->p, &h->p->bugs[h->printed]);
-		count_bug(h->p, &h->p->bugs[h->printed]);
-	}
+	for (size_t i = 0; name && i < p->bugs_n; i++)
+		if (strcmp(p->bugs[i].name, name) == 0)
+			return &p->bugs[i];
+	return NULL;
 }
 
 static json_t *plant(json_t *plan, const char *bug)
@@ -235,6 +238,81 @@ static json_t *plant(json_t *plan, const char *bug)
 		return NULL;
 	}
 	return copy;
+}
+
+static void scout_event(struct trial *t, const struct journal_event *ev, const char *line, size_t len)
+{
+	struct scouted *at = t->user;
+	struct prove_bug *b = ev->kind == J_PLANT_REACHED ? bug_of(at->p, journal_text(ev, JF_NAME)) : NULL;
+
+	(void)line;
+	(void)len;
+	if (b)
+		b->reach[at->plan] = true;
+}
+
+static struct trial *next_scout(void *ctx)
+{
+	struct scout *c = ctx;
+	struct scouted *at = c->next < c->p->plans_n && !c->error ? malloc(sizeof(*at)) : NULL;
+	json_t *plan = at ? plant(c->p->plans[c->next], "") : NULL;
+	struct trial *t = plan ? trial_new(plan) : NULL;
+
+	json_decref(plan);
+	if (!t) {
+		free(at);
+		c->error = c->next < c->p->plans_n ? ERR_NOMEM : c->error;
+		return NULL;
+	}
+	*at = (struct scouted){.p = c->p, .plan = c->next++};
+	t->event = scout_event;
+	t->user = at;
+	return t;
+}
+
+static void done_scout(void *ctx, struct trials *ts, struct trial *t)
+{
+	struct scouted *at = t->user;
+
+	(void)ctx;
+	(void)ts;
+	/* what did not come to its end told nothing: any bug might show in it */
+	for (size_t i = 0; !t->hash[0] && i < at->p->bugs_n; i++)
+		at->p->bugs[i].reach[at->plan] = true;
+	free(at);
+	trial_free(t);
+}
+
+/* ---- planted ---- */
+
+struct hunt {
+	struct prove *p;
+	size_t printed; /* bugs whose row stands */
+	int error;
+};
+
+static void pass_by(const struct prove *p, struct prove_bug *b)
+{
+	while (b->next < p->plans_n && !b->reach[b->next])
+		b->next++;
+}
+
+/* One that is caught and laid to nobody goes on until a scenario lays it to somebody. */
+static bool over(const struct prove *p, struct prove_bug *b)
+{
+	pass_by(p, b);
+	return !b->wanted || (b->caught && b->blamed != BLAME_UNKNOWN) ||
+	       (b->next == p->plans_n && !b->running);
+}
+
+static void print_known(struct hunt *h)
+{
+	for (; h->printed < h->p->bugs_n && over(h->p, &h->p->bugs[h->printed]); h->printed++) {
+		if (!h->p->bugs[h->printed].wanted)
+			continue;
+		print_bug(h->p, &h->p->bugs[h->printed]);
+		count_bug(h->p, &h->p->bugs[h->printed]);
+	}
 }
 
 /* One scenario of a bug at a time, so that the first that catches it is always the same;
@@ -272,7 +350,8 @@ static void done_hunt(void *ctx, struct trials *ts, struct trial *t)
 	(void)ts;
 	b->running = false;
 	/* a run that hung or died tells nothing; only a verdict does */
-	if (!t->interrupted && t->result->verdict == VERDICT_FAIL && (!b->caught || t->result->blame != BLAME_UNKNOWN)) {
+	if (!t->interrupted && t->result->verdict == VERDICT_FAIL &&
+	    (!b->caught || t->result->blame != BLAME_UNKNOWN)) {
 		signature_of(t->result, &s);
 		b->caught = true;
 		b->blamed = t->result->blame;
@@ -325,12 +404,27 @@ int prove_run(struct prove *p, int *signal_number, struct err *e)
 {
 	struct hunt h = {.p = p};
 	struct control c = {.p = p};
+	struct scout s = {.p = p};
 	struct trials_options o = {
-		.jobs = p->jobs, .program = PROVE_PROGRAM, .next = next_hunt, .done = done_hunt, .ctx = &h};
-	int rv = trials_run(&o, signal_number, e);
+		.jobs = p->jobs, .program = PROVE_PROGRAM, .next = next_scout, .done = done_scout, .ctx = &s};
+	int rv = 0;
 
-	if (!rv && h.error)
-		rv = err_set(e, h.error, "out of memory");
+	for (size_t i = 0; !rv && i < p->bugs_n; i++) {
+		p->bugs[i].reach = calloc(p->plans_n ? p->plans_n : 1, sizeof(bool));
+		rv = p->bugs[i].reach ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+	}
+	if (!rv)
+		rv = trials_run(&o, signal_number, e);
+	if (!rv && !s.error) {
+		o = (struct trials_options){.jobs = p->jobs,
+					    .program = PROVE_PROGRAM,
+					    .next = next_hunt,
+					    .done = done_hunt,
+					    .ctx = &h};
+		rv = trials_run(&o, signal_number, e);
+	}
+	if (!rv && (h.error || s.error))
+		rv = err_set(e, ERR_NOMEM, "out of memory");
 	if (rv)
 		return rv;
 	print_known(&h);

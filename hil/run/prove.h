@@ -1,6 +1,7 @@
 /* Does the library of scenarios bite? Each planted bug (core/plant.h, in quicrig-prove)
- * is run against it on the virtual rig, the smallest scenarios first, until one fails;
- * then the product itself, which must be green. */
+ * is run against those scenarios that come to its place at all, on the virtual rig, the
+ * smallest first, until one fails and blames somebody; then the product itself, which must
+ * be green. */
 #ifndef HIL_RUN_PROVE_H
 #define HIL_RUN_PROVE_H
 
@@ -24,7 +25,8 @@ struct prove_bug {
 	bool caught, running;
 	char *by, *how;	   /* the scenario's id, the failure's signature */
 	enum blame blamed; /* by the judge */
-	size_t next;	   /* plans tried */
+	bool *reach;	   /* of each plan: does it come to the bug's place? */
+	size_t next;	   /* plans tried or passed by */
 };
 
 struct prove {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/fault.h"
+#include "core/plant.h"
 #include "core/rng.h"
 #include "hil/run/links.h"
 #include "hil/run/plan.h"
@@ -624,6 +625,7 @@ static int run(struct vrig *r, struct err *e)
 		return r->error;
 	at = now_of(r, NO_ACTOR);
 	fleet_counts(r->fleet, &at);
+	PLANT_TELL(r->journal, at.now);
 	JOURNAL(r->journal, at.now, "runner", NULL, NULL, NULL, J_SCENARIO_END, JS(ID, plan_id(r->plan)),
 		JS(WHY, r->end == PLAN_SETTLED ? "settled" : plan_why(r->plan)));
 	return journal_error(r->journal) ? err_set(e, ERR_IO, "nobody reads the journal") : 0;
