@@ -9,6 +9,8 @@
 
 #include "hil/judge/table.h"
 
+#define REJECTED_WIPES 10 /* in a row */
+
 static void enter(struct oracle *o, struct dev *d, enum state_name to, enum row_name row, int64_t code, time_ns t)
 {
 	struct step_of_trail *s;
@@ -97,6 +99,20 @@ static void check_power_on(struct oracle *o, struct dev *d, enum row_name row, t
 			    state_brief(d->awake));
 }
 
+/* protocol.md §3: `R` in REFRESHING backs off; the tenth in a row wipes. */
+static void count_rejections(struct oracle *o, struct dev *d, enum row_name row, time_ns t)
+{
+	if (row == ROW_RF_SEND || row_state(row) != STATE_RF)
+		return; /* asking, or another state's row: none of the replies in a row */
+	if (row != ROW_RF_400 && row != ROW_RF_404 && row != ROW_RF_413) {
+		d->rejected = 0;
+		return;
+	}
+	d->rejected++;
+	if (d->rejected == REJECTED_WIPES)
+		oracle_find(o, INV_TABLE, d, t, BLAME_DEVICE, "row %s for the tenth rejection in a row, which wipes", row_id(row));
+}
+
 static void on_state(struct oracle *o, struct dev *d, const struct journal_event *ev)
 {
 	const char *id = journal_text(ev, JF_ROW);
@@ -130,6 +146,7 @@ static void on_state(struct oracle *o, struct dev *d, const struct journal_event
 		check_reply(o, d, r, row, ev->t);
 	if (r && r->need == NEED_CODE && code > 0 && code != r->code)
 		oracle_find(o, INV_REPLY_ROW, d, ev->t, BLAME_DEVICE, "row %s is noted with code %" PRId64, id, code);
+	count_rejections(o, d, row, ev->t);
 	if (from == STATE_OFF && to != STATE_OFF)
 		check_power_on(o, d, row, ev->t);
 	/* a cut between a wipe's row and its storing may bring the old tokens back */

@@ -161,6 +161,7 @@ struct dev {
 	bool powered;        /* was on at least once */
 	time_ns power_on;    /* the first */
 	time_ns first[STATE_COUNT]; /* when a state was first entered; TIME_NEVER */
+	uint8_t rejected;    /* replies R to a refresh in a row */
 	bool stored;         /* tokens were written since the last wipe */
 	bool unsaved;        /* its disk failed since the last time that it stored anything */
 	struct step_of_trail trail[ORACLE_TRAIL];

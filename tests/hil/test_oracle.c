@@ -461,6 +461,40 @@ START_TEST(secrets_are_found)
 }
 END_TEST
 
+/* What the check "transition-table" says of `n` rejected refreshes, the last one by `last`. */
+static enum check_status rejections(unsigned n, const char *last)
+{
+	struct scenario_result r;
+	enum check_status status;
+	char *lines;
+	struct buf b;
+
+	buf_init(&b, 1 << 16);
+	buf_puts(&b, "50 A[1] device.state from=PROVISIONED to=REFRESHING row=PV.401 code=401\n");
+	for (unsigned i = 1; i <= n; i++)
+		buf_printf(&b,
+			   "%u A[1] device.request req=x%u reg=r1 resource=refreshToken\n"
+			   "%u A[1] device.reply req=x%u reg=r1 code=404 resource=refreshToken signed=1\n"
+			   "%u A[1] device.state from=REFRESHING to=%s\n",
+			   100 * i, i, 100 * i + 1, i, 100 * i + 2, i == n ? last : "REFRESHING row=RF.404 code=404");
+	buf_puts(&b, "9000 runner scenario.end id=s/x why=settled");
+	lines = story_edit(story_good, "why=settled", b.data);
+	story_judge(NULL, lines, &r);
+	status = story_check(&r, "transition-table")->status;
+	scenario_result_fini(&r);
+	free(lines);
+	buf_fini(&b);
+	return status;
+}
+
+START_TEST(tenth_rejection)
+{
+	ck_assert_int_eq(rejections(9, "REFRESHING row=RF.404 code=404"), CHECK_PASSED);
+	ck_assert_int_eq(rejections(10, "REFRESHING row=RF.404 code=404"), CHECK_FAILED);
+	ck_assert_int_eq(rejections(10, "NOT_PROVISIONED row=RF.rejected_10 code=404"), CHECK_PASSED);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("oracle");
@@ -475,6 +509,7 @@ int main(void)
 	tcase_add_loop_test(t, each_crime_is_caught, 0, sizeof(crimes) / sizeof(crimes[0]));
 	tcase_add_loop_test(t, the_innocent_go_free, 0, sizeof(innocent) / sizeof(innocent[0]));
 	tcase_add_test(t, one_cause_is_one_line_and_a_count);
+	tcase_add_test(t, tenth_rejection);
 	tcase_add_test(t, every_row_has_a_rule);
 	tcase_add_loop_test(t, secrets_are_found, 0, sizeof(leaks) / sizeof(leaks[0]));
 	suite_add_tcase(s, t);
