@@ -29,6 +29,7 @@ struct live_loop {
 	struct instant at;
 	time_ns armed; /* TIME_NEVER: no timer */
 	time_ns lag_max;
+	bool watched;  /* wakes every LIVE_BEAT_NS */
 	TAILQ_HEAD(, live_actor) actors;
 };
 
@@ -78,6 +79,12 @@ struct secret_source *live_secret(void)
 	return &source;
 }
 
+static void note_lag(struct live_loop *l, time_ns meant, time_ns done)
+{
+	if (done > meant && done - meant > l->lag_max)
+		l->lag_max = done - meant;
+}
+
 static void on_woken(struct ev_loop *ev, ev_check *w, int events)
 {
 	struct live_loop *l = w->data;
@@ -85,8 +92,7 @@ static void on_woken(struct ev_loop *ev, ev_check *w, int events)
 	(void)ev;
 	(void)events;
 	live_clock(&l->at);
-	if (l->at.now > l->armed && l->at.now - l->armed > l->lag_max)
-		l->lag_max = l->at.now - l->armed;
+	note_lag(l, l->armed, l->at.now);
 	l->armed = TIME_NEVER;
 }
 
@@ -149,7 +155,9 @@ static void on_ending(struct ev_loop *ev, ev_prepare *w, int events)
 		if (a->turn.deadline)
 			deadline = time_min(deadline, a->turn.deadline(a->turn.ctx));
 	}
-	arm(l, deadline);
+	/* what the turn did was meant for its beginning */
+	note_lag(l, l->at.now, clock_ns(CLOCK_MONOTONIC));
+	arm(l, l->watched ? time_min(deadline, time_add(l->at.now, LIVE_BEAT_NS)) : deadline);
 }
 
 struct live_loop *live_loop_new(struct err *e)
@@ -252,6 +260,11 @@ void live_loop_once(struct live_loop *l)
 void live_loop_stop(struct live_loop *l)
 {
 	ev_break(l->ev, EVBREAK_ALL);
+}
+
+void live_loop_watch(struct live_loop *l)
+{
+	l->watched = true;
 }
 
 time_ns live_loop_take_lag(struct live_loop *l)

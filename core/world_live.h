@@ -75,8 +75,13 @@ void live_detach(struct live_actor *a);
 void live_loop_run(struct live_loop *l);  /* until live_loop_stop */
 void live_loop_once(struct live_loop *l); /* ends a turn, sleeps, handles what is ready then */
 void live_loop_stop(struct live_loop *l);
-/* How late a timer ever fired since the last call: the harness's own lag. libev counts
- * in milliseconds, so up to one of them is no lag. */
+/* The worst since the last call of how late a timer fired and of how long a turn took, so
+ * that what it was asked to do, or to send, was done that late: the harness's own lag. libev
+ * counts in milliseconds, so up to one of them is no lag. */
 time_ns live_loop_take_lag(struct live_loop *l);
+/* From now on it wakes every LIVE_BEAT_NS at least, so that it sees that it was held up also
+ * where no timer was due. */
+#define LIVE_BEAT_NS (100 * NS_PER_MS)
+void live_loop_watch(struct live_loop *l);
 
 #endif

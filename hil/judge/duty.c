@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define GUARD_NS   (60 * (int64_t)NS_PER_S) /* protocol.md §4, Clock */
+#define TOTP_SPAN  (120 * NS_PER_S)
 #define DUTY_SLACK (1 * NS_PER_S) /* CLOCK_BOOTTIME against the journal's clock */
 
 /* protocol.md §2, the table of codes, and §4. */
@@ -63,16 +65,59 @@ static bool must_serve(const struct oracle *o, const struct dev *d, const struct
 	return d->granted && live && !d->grant_presented && time_add(t, DUTY_SLACK) < grace;
 }
 
+/* ---- clocks ---- */
+
+static int64_t wall(const struct oracle *o, time_ns t)
+{
+	return (int64_t)t + o->server_clock_ms * (int64_t)NS_PER_MS;
+}
+
+void duty_issued(struct oracle *o, struct slot *s, time_ns t)
+{
+	if (s)
+		s->issued = true;
+	if (wall(o, t) > o->issue_wall)
+		o->issue_wall = wall(o, t);
+}
+
+/* It was told that the clock is right. */
+void duty_operator(struct oracle *o, const struct journal_event *ev)
+{
+	if (strcmp(journal_text(ev, JF_NAME), "clock-accept") == 0)
+		o->issue_wall = wall(o, ev->t);
+}
+
+static void check_clock(struct oracle *o, struct dev *d, const struct slot *s, const char *resource, time_ns t)
+{
+	if (s->decision == 200 && !o->clock_loose && strcmp(resource, "publishMeasure") != 0 &&
+	    wall(o, t) + GUARD_NS + (int64_t)DUTY_SLACK < o->issue_wall)
+		oracle_find(o, INV_CLOCK, d, t, BLAME_SERVER, "%s: 200 by a clock that stands behind the last issue", resource);
+}
+
+/* A time step is used once. The same six digits may come up again, but hardly at once. */
+static void check_totp(struct oracle *o, struct dev *d, const struct slot *s, time_ns t)
+{
+	if (!d->totp || !s->issued || !s->code_fp[0] || s->decision != 200)
+		return;
+	if (strcmp(d->totp_fp, s->code_fp) == 0 && t < time_add(d->totp_t, TOTP_SPAN))
+		oracle_find(o, INV_CODE, d, t, BLAME_SERVER, "a TOTP step was used twice");
+	memcpy(d->totp_fp, s->code_fp, sizeof(d->totp_fp));
+	d->totp_t = t;
+}
+
 void duty_decision(struct oracle *o, struct dev *d, struct slot *s, const struct journal_event *ev)
 {
 	struct code *c = s->code_fp[0] ? sms_code(d, s->code_fp) : NULL;
 	const char *resource = journal_text(ev, JF_RESOURCE), *reg = ev->reg ? ev->reg : "";
 
 	s->signs = (int)journal_int(ev, JF_SIGNED, -1);
+	check_clock(o, d, s, resource, ev->t);
 	if (strcmp(resource, "registerDevice") == 0 && s->decision != 200)
 		for (unsigned i = 0; i < d->codes_n; i++)
 			if (strcmp(d->codes[i]->reg, reg) == 0)
 				d->codes[i]->withdrawn = true;
+	if (strcmp(resource, "login") == 0)
+		check_totp(o, d, s, ev->t);
 	if (strcmp(resource, "login") != 0 || s->decision != 401)
 		return;
 	s->right_code = c && reg[0] && strcmp(c->reg, reg) == 0 && must_serve(o, d, c, ev->t) && !d->disabled &&

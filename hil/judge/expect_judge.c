@@ -407,9 +407,7 @@ static bool compare(const char *cmp, double a, double b)
 static int judge_threshold(const struct oracle *o, const struct threshold *t, struct scenario_result *out)
 {
 	struct check_result *c = scenario_add_check(out, CHECK_THRESHOLD, "threshold", &t->at, t->text);
-	bool lagged = o->lag_ns >= HARNESS_LAG_MAX;
-	enum blame blame = lagged ? BLAME_HARNESS : BLAME_UNKNOWN;
-	const char *why = lagged ? "the harness itself lagged behind" : NULL;
+	const char *why = oracle_lagged(o, TIME_NEVER);
 	const struct histogram *h;
 	char got[TEXT] = "", span[32];
 	double value;
@@ -421,13 +419,16 @@ static int judge_threshold(const struct oracle *o, const struct threshold *t, st
 	h = &out->metrics[t->metric];
 	if (h->count < t->min_samples || h->count == 0) {
 		put(got, "%" PRIu64 " samples, wanted %" PRIu64, h->count, t->min_samples ? t->min_samples : 1);
-		return check_fail(c, got, blame, why, NULL, TIME_NEVER);
+		return check_fail(c, got, why ? BLAME_HARNESS : BLAME_UNKNOWN, why, NULL, TIME_NEVER);
 	}
 	value = t->q == -1 ? histogram_mean(h) : t->q == -2 ? (double)h->max : (double)histogram_quantile(h, t->q);
 	if (compare(t->cmp, value, t->value))
 		return 0;
+	/* whoever measures that much too late cannot say that it was too slow */
+	if (!why && o->lag_ns >= HARNESS_LAG_MIN && compare(t->cmp, value - (double)o->lag_ns, t->value))
+		why = o->lag_text;
 	put(got, "%s of %" PRIu64 " samples", duration_text((time_ns)value, span, sizeof(span)), h->count);
-	return check_fail(c, got, blame, why, NULL, TIME_NEVER);
+	return check_fail(c, got, why ? BLAME_HARNESS : BLAME_UNKNOWN, why, NULL, TIME_NEVER);
 }
 
 int expects_judge(struct expects *x, const struct oracle *o, time_ns end, struct scenario_result *out)

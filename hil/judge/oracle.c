@@ -128,6 +128,15 @@ void oracle_find(struct oracle *o, enum invariant inv, struct dev *d, time_ns t,
 	}
 }
 
+const char *oracle_lagged(const struct oracle *o, time_ns span)
+{
+	time_ns limit = HARNESS_LAG_MAX;
+
+	if (span != TIME_NEVER && span / HARNESS_LAG_SHARE < limit)
+		limit = span / HARNESS_LAG_SHARE > HARNESS_LAG_MIN ? span / HARNESS_LAG_SHARE : HARNESS_LAG_MIN;
+	return o->lag_ns < limit ? NULL : o->lag_text;
+}
+
 enum blame oracle_blame(const struct oracle *o, const struct dev *d, const char **why)
 {
 	*why = NULL;
@@ -142,11 +151,8 @@ enum blame oracle_blame(const struct oracle *o, const struct dev *d, const char 
 		if (*why)
 			return blame;
 	}
-	if (o->lag_ns >= HARNESS_LAG_MAX) {
-		*why = "the harness itself lagged behind";
-		return BLAME_HARNESS;
-	}
-	return BLAME_UNKNOWN;
+	*why = oracle_lagged(o, TIME_NEVER);
+	return *why ? BLAME_HARNESS : BLAME_UNKNOWN;
 }
 
 bool oracle_who(const struct who *w, const struct dev *d)
@@ -296,6 +302,9 @@ static void on_world(struct oracle *o, const struct journal_event *ev)
 	case J_FAULT_FIRED:
 		oracle_plan_fault(o, ev);
 		break;
+	case J_OPERATOR:
+		duty_operator(o, ev);
+		break;
 	case J_SMS_SUBMITTED:
 		o->work.sms.submitted++;
 		break;
@@ -321,8 +330,11 @@ static void on_world(struct oracle *o, const struct journal_event *ev)
 		o->counts_seen = true;
 		break;
 	case J_HARNESS_LAG:
-		if (journal_int(ev, JF_LAG_NS, 0) > (int64_t)o->lag_ns)
-			o->lag_ns = (uint64_t)journal_int(ev, JF_LAG_NS, 0);
+		if (journal_int(ev, JF_LAG_NS, 0) <= (int64_t)o->lag_ns)
+			break;
+		o->lag_ns = (uint64_t)journal_int(ev, JF_LAG_NS, 0);
+		snprintf(o->lag_text, sizeof(o->lag_text), "the harness itself lagged behind, by %" PRIu64 " ms at worst",
+			 o->lag_ns / NS_PER_MS);
 		break;
 	default:
 		break;
@@ -494,6 +506,7 @@ static const char *untold(const struct oracle *o, enum invariant inv)
 	case INV_FAMILY:
 	case INV_OWNER:
 	case INV_EXPIRY:
+	case INV_CLOCK:
 	case INV_CODES:
 	case INV_SIGNED:
 	case INV_ACK:

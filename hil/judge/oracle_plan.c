@@ -153,6 +153,7 @@ static int read_step(struct oracle *o, json_t *j, struct plan_step *s, struct er
 	if (rv)
 		return rv;
 	s->state = -1;
+	s->within = within ? (time_ns)json_integer_value(within) : TIME_NEVER;
 	if (strcmp(text_of(j, "do"), "wait") == 0) {
 		s->state = state_by_name(state);
 		if (s->state < 0)
@@ -338,6 +339,8 @@ void oracle_plan_step(struct oracle *o, const struct journal_event *ev)
 		conduct_settle(o, d, ev->t, false);
 		oracle_state_text(d, got, sizeof(got));
 		blame = oracle_blame(o, d, &why);
+		if (blame == BLAME_UNKNOWN && !why && (why = oracle_lagged(o, s->within)))
+			blame = BLAME_HARNESS;
 		if (check_fail(c, got, blame, why, d->label, oracle_since_start(o, ev->t)))
 			goto nomem;
 	}

@@ -257,6 +257,9 @@ void story_event(struct oracle *o, struct dev *d, const struct journal_event *ev
 			d->server_slot = s;
 		}
 		break;
+	case J_TOKEN_ISSUED:
+		duty_issued(o, story_slot(o, d, ev->req, ev->t), ev->t);
+		break;
 	case J_TOKEN_PRESENTED:
 		o->presented_seen = true;
 		on_presented(o, d, ev);

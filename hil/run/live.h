@@ -43,7 +43,7 @@ struct live_job {
 	struct live_modems *modems; /* the run's, or its own */
 	bool owns_modems;
 	unsigned carrier_pending;
-	time_ns lag; /* the runner's own, at worst, while this ran */
+	time_ns lag, lag_told; /* the runner's own, at worst, while this ran; the last one told */
 	enum { LIVE_STARTING, LIVE_ARMING, LIVE_RUNNING, LIVE_ENDING } phase;
 	char dir[LIVE_PATH_MAX];
 
@@ -86,6 +86,9 @@ void live_job_sms(struct live_job *j, const char *uuid, const char *from, const 
 
 /* Its own modems are READY, and the server is starting. */
 void live_job_modems_ready(struct live_job *j);
+
+/* live_lag.c: takes the loop's lag, and tells of it where it is the worst since this job began. */
+void live_lag_note(struct live_job *j);
 
 /* live_own.c */
 /* Starts a set of modems for this job alone; its server is started when they are READY. */

@@ -258,6 +258,7 @@ static void on_turn(void *ctx, const struct instant *at, struct dgram_sink *sink
 
 	if (!j->fleet)
 		return;
+	live_lag_note(j);
 	if (j->net)
 		live_net_arrive(j->net, at, on_datagram, j);
 	if (j->phase == LIVE_RUNNING)
@@ -363,6 +364,7 @@ void live_job_begin(struct live_job *j)
 	if (j->phase != LIVE_ARMING || j->control_pending || j->carrier_pending)
 		return;
 	j->phase = LIVE_RUNNING;
+	j->lag = j->lag_told = 0; /* who was held up before it began is not held up by it */
 	ev_timer_stop(j->rig->o.loop, &j->start_limit);
 	links_start(&j->links, NOW(j)->now);
 	plan_start(j->plan, NOW(j));
@@ -472,18 +474,6 @@ void live_job_finish(struct live_job *j)
 	job->done(job->ctx, job);
 }
 
-/* How late the runner itself was: a device that was served late proves nothing. The lag
- * is the loop's, so it counts for every scenario that ran by then. */
-static void note_lag(struct live_job *j)
-{
-	time_ns lag = live_loop_take_lag(j->rig->o.live);
-
-	for (struct live_job *k = j->rig->jobs; k; k = k->next)
-		if (lag > k->lag)
-			k->lag = lag;
-	JOURNAL(j->journal, NOW(j)->now, "runner", NULL, NULL, NULL, J_HARNESS_LAG, JI(LAG_NS, j->lag), JS(WHY, "loop"));
-}
-
 void live_job_end(struct live_job *j, const char *why)
 {
 	double limit;
@@ -496,7 +486,7 @@ void live_job_end(struct live_job *j, const char *why)
 			 json_string_value(json_object_get(json_array_get(j->owed, 0), "do")));
 	if (j->fleet)
 		fleet_counts(j->fleet, NOW(j));
-	note_lag(j);
+	live_lag_note(j);
 	j->phase = LIVE_ENDING;
 	snprintf(j->job->end, sizeof(j->job->end), "%s", why);
 	/* what the server says from here on belongs to its being taken down */

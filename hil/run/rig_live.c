@@ -168,6 +168,7 @@ static struct rig *live_open(const struct rig_options *o, void (*ready)(void *, 
 		return NULL;
 	}
 	r->o = *o;
+	live_loop_watch(o->live);
 	r->ready = ready;
 	r->ill = json_object();
 	snprintf(r->keys, sizeof(r->keys), "%s/keys", o->dir);

@@ -439,6 +439,40 @@ START_TEST(lag_is_seen)
 }
 END_TEST
 
+/* Nothing is due, nothing comes, and still it is seen that the process was held up. */
+struct held {
+	struct live_loop *loop;
+	int turns;
+};
+
+static void held_turn(void *ctx, const struct instant *at, struct dgram_sink *sink)
+{
+	struct held *h = ctx;
+
+	(void)at;
+	(void)sink;
+	if (++h->turns == 2)
+		usleep(30000);
+	if (h->turns == 4)
+		live_loop_stop(h->loop);
+}
+
+START_TEST(lag_is_seen_without_a_deadline)
+{
+	struct live_loop *loop = live_loop_new(NULL);
+	struct held h = {loop, 0};
+	struct live_turn turn = {.turn = held_turn, .ctx = &h};
+	struct live_actor *a = live_attach(loop, &turn, NULL);
+
+	live_loop_watch(loop); /* else it would sleep for ever */
+	live_loop_run(loop);
+	ck_assert_int_eq(h.turns, 4);
+	ck_assert_uint_ge(live_loop_take_lag(loop), 30 * NS_PER_MS);
+	live_detach(a);
+	live_loop_free(loop);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("world_live");
@@ -457,6 +491,7 @@ int main(void)
 	tcase_add_loop_test(net, quic_over_udp, 0, (int)(sizeof(places) / sizeof(places[0])));
 	tcase_add_test(net, a_full_socket_keeps_what_it_has);
 	tcase_add_test(net, lag_is_seen);
+	tcase_add_test(net, lag_is_seen_without_a_deadline);
 	suite_add_tcase(s, files);
 	suite_add_tcase(s, net);
 	runner = srunner_create(s);

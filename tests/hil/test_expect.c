@@ -235,6 +235,16 @@ END_TEST
 #define FAULTS(more)                                                                                           \
 	"\"faults\": [{\"name\": \"f1\", \"do\": \"lose\", \"on\": \"sms.submitted\"" more ", " SRC "}]"
 
+#define STARTS      "0 A[1] device.state from=OFF to=NOT_PROVISIONED row=OFF.on\n"
+#define LAGGED(ms)  "1 runner harness.lag lag_ns=" #ms "000000\n"
+#define MISSED(ms)  STARTS LAGGED(ms) "2 runner step.done name=wait count=0 why=timeout\n"
+#define MISSES(ns)                                                                                             \
+	"{\"id\": \"s/x\", \"steps\": [{\"do\": \"wait\", \"state\": \"PAUSED\", \"within_ns\": " ns ", " SRC "}]}"
+#define BOOT(limit)                                                                                            \
+	"{\"id\": \"s/x\", \"thresholds\": [{\"metric\": \"bootstrap_time\", \"op\": \"max\", \"cmp\": \"<\", \"value\": " limit ", " SRC "}]}"
+/* the story takes 32 ms */
+#define SLOW        BOOT("1000000000")
+#define SLOW_BOOT   BOOT("10000000")
 #define XFAIL(more)                                                                                            \
 	"{\"id\": \"s/x\", \"expect\": {\"never\": [{\"state\": \"IDLE\", " SRC                                      \
 	"}]}, \"xfail\": {\"reason\": \"known\", \"until\": \"2026-12-31\"" more "}}"
@@ -300,6 +310,21 @@ static const struct {
 	{"passes in quarantine", "{\"id\": \"s/x\", \"quarantine\": {\"reason\": \"shaky\", \"until\": \"2026-12-31\"}}",
 	 story_good, "row=OFF.on", "0 A[1] device.state from=OFF to=NOT_PROVISIONED row=OFF.on\n", VERDICT_PASS,
 	 BLAME_NONE},
+	/* a harness that lags may have missed it by itself: a tenth of the time, or a second */
+	{"a wait missed, the harness in time", MISSES("2000000000"), story_good, "row=OFF.on", MISSED(150), VERDICT_FAIL, BLAME_UNKNOWN},
+	{"a wait missed, the harness late", MISSES("2000000000"), story_good, "row=OFF.on", MISSED(250), VERDICT_INCONCLUSIVE,
+	 BLAME_HARNESS},
+	{"a long wait missed", MISSES("60000000000"), story_good, "row=OFF.on", MISSED(900), VERDICT_FAIL, BLAME_UNKNOWN},
+	{"a long wait missed, the harness very late", MISSES("60000000000"), story_good, "row=OFF.on", MISSED(1000),
+	 VERDICT_INCONCLUSIVE, BLAME_HARNESS},
+	{"100 ms is nobody's fault", MISSES("300000000"), story_good, "row=OFF.on", MISSED(99), VERDICT_FAIL, BLAME_UNKNOWN},
+	{"too slow by less than the harness was late", SLOW, story_good, "row=OFF.on", STARTS LAGGED(150), VERDICT_PASS, BLAME_NONE},
+	{"too slow, the harness in time", SLOW_BOOT, story_good, "row=OFF.on", STARTS, VERDICT_FAIL, BLAME_UNKNOWN},
+	{"too slow, and the harness may be why", SLOW_BOOT, story_good, "row=OFF.on", STARTS LAGGED(150), VERDICT_INCONCLUSIVE,
+	 BLAME_HARNESS},
+	{"a known culprit stays one", MISSES("2000000000"), story_good, "row=OFF.on",
+	 "0 A[1] device.state from=OFF to=NOT_PROVISIONED row=OFF.off\n2000 runner harness.lag lag_ns=5000000000\n"
+	 "2000 runner step.done name=wait count=0 why=timeout\n", VERDICT_FAIL, BLAME_DEVICE},
 	/* a device's line that leads nowhere is known, or it is not */
 	{"expected to fail, and an invariant does, too", XFAIL(""), refused, "row=OFF.on", WRONG_ROW, VERDICT_FAIL, BLAME_DEVICE},
 	{"… another than is named", XFAIL(", \"invariants\": [\"timers\"]"), refused, "row=OFF.on", WRONG_ROW, VERDICT_FAIL,

@@ -65,6 +65,13 @@
 	ANSWER(t, q, "publishMeasure", code, "0 why=expired") REPLY(t, q, code, "signed=0")
 #define REFRESHES(t, q) #t " A[1] device.request req=" q " reg=r1 resource=refreshToken\n"
 
+#define BACK                                                                                                   \
+	"{\"id\": \"s/x\", \"settings\": {\"access_ttl\": 60000000000}, \"steps\": [{\"do\": \"clock_step\", \"by_ms\": " \
+	"-3600000, \"who\": {\"server\": true}}]}"
+#define TOTP(t, q)                                                                                             \
+	#t " A[1] device.code req=" q " reg=r1 code_fp=t1 status=used why=totp\n"                             \
+	#t " A[1] device.request req=" q " reg=r1 resource=login\n"                                           \
+	#t " server token.issued req=" q " reg=r1 jti=a1 fam=f1 use=access\n" ANSWER(t, q, "login", 200, "0")
 /* a server that was made to say something else, at `t` */
 #define SCRIPT(t) #t " server fault.fired name=f1 why=server.reply\n"
 #define SCRIPTED(args) "{\"id\": \"s/x\", \"faults\": [{\"name\": \"f1\", \"do\": \"reply\", \"args\": {" args "}}]}"
@@ -286,6 +293,33 @@ static const struct {
 	 PROVISIONED_LIFE PUBLISHES(60032, "q4", "2") "60040 server command.sent req=q4 id=1 name=RESET\n" SERVED(60040, "q4")
 		 END(60050),
 	 "refusals-signed", BLAME_SERVER, NULL},
+	{"its clock stands an hour back, and it grants",
+	 PROVISIONED_LIFE "41 server server.state state=up\n42 runner step.done name=clock_step count=0\n"
+		 PUBLISHES(60032, "q4", "2") REFUSED(60040, "q4", 401)
+			 ROW(60040, PROVISIONED, REFRESHING, "PV.401", "code=401") REFRESHES(60040, "q5")
+				 ANSWER(60041, "q5", "refreshToken", 200, "0") END(60050),
+	 "clock-guard", BLAME_SERVER, BACK},
+	{"its clock stands an hour back, and it knows",
+	 PROVISIONED_LIFE "42 runner step.done name=clock_step count=0\n" PUBLISHES(60032, "q4", "2") REFUSED(60040, "q4", 401)
+		 ROW(60040, PROVISIONED, REFRESHING, "PV.401", "code=401") REFRESHES(60040, "q5")
+			 ANSWER(60041, "q5", "refreshToken", 503, "0") END(60050),
+	 NULL, BLAME_NONE, BACK},
+	{"… which an operator ends",
+	 PROVISIONED_LIFE "42 runner step.done name=clock_step count=0\n50 server operator name=clock-accept\n"
+		 PUBLISHES(60032, "q4", "2") REFUSED(60040, "q4", 401)
+			 ROW(60040, PROVISIONED, REFRESHING, "PV.401", "code=401") REFRESHES(60040, "q5")
+				 "60041 server token.presented req=q5 jti=b1 fam=f1 use=refresh\n" ANSWER(60041, "q5", "refreshToken", 200, "0") END(60050),
+	 NULL, BLAME_NONE, BACK},
+	{"a TOTP step twice",
+	 ON ANSWER(10, "q1", "registerDevice", 200, "0") REPLY(12, "q1", 200, "signed=0")
+		 ROW(12, REGISTERING, LOGGING_IN, "RG.200_totp", "reg=r1 code=200") TOTP(12, "q2") TOTP(20, "q3") END(30),
+	 "login-needs-code", BLAME_SERVER, NULL},
+	{"a TOTP step, and its tokens once more",
+	 ON ANSWER(10, "q1", "registerDevice", 200, "0") REPLY(12, "q1", 200, "signed=0")
+		 ROW(12, REGISTERING, LOGGING_IN, "RG.200_totp", "reg=r1 code=200") TOTP(12, "q2")
+			 "20 A[1] device.code req=q3 reg=r1 code_fp=t1 status=used why=totp\n"
+			 "20 A[1] device.request req=q3 reg=r1 resource=login\n" ANSWER(20, "q3", "login", 200, "0") END(30),
+	 NULL, BLAME_NONE, NULL},
 	/* what a fault made of a reply */
 	{"wrong tokens are believed", AWAITS SMS(20) TAKES(20) GRANTS(30, "q2") SCRIPT(30) REPLY(32, "q2", 200, "signed=0 fam=f1")
 					      STORES ROW(32, LOGGING_IN, PROVISIONED, "LI.200", "reg=r1 req=q2 code=200")
@@ -322,7 +356,7 @@ static const struct {
 };
 
 /* All that an invariant of these says. */
-static const char *const told[] = {"trusts-no-forgery", "same-story", "timers",   "registration", "takes-its-code", "stored-before-use", "right-code-serves",
+static const char *const told[] = {"trusts-no-forgery", "same-story", "clock-guard", "login-needs-code", "timers",   "registration", "takes-its-code", "stored-before-use", "right-code-serves",
 				   "one-code", "token-life",   "resource-codes", "refusals-signed"};
 
 START_TEST(each_life_is_judged)
