@@ -469,6 +469,22 @@ START_TEST(a_silent_modem_is_to_blame)
 }
 END_TEST
 
+/* Behind the end the rig takes the server down; nobody expects anything of that. */
+START_TEST(the_end_takes_the_server_down)
+{
+	struct scenario_result r;
+	char *lines;
+
+	ck_assert_int_ge(asprintf(&lines, "%s5001 server server.state state=down\n", story_good), 0);
+	story_judge(PLAN("\"seen\": [{\"event\": \"server.state\", \"match\": {\"state\": \"down\"}, \"count\": {\"min\": 0, "
+			 "\"max\": 0}, " SRC "}]"),
+		    lines, &r);
+	ck_assert_int_eq(story_check(&r, "seen")->status, CHECK_PASSED);
+	scenario_result_fini(&r);
+	free(lines);
+}
+END_TEST
+
 /* A scenario that breaks a modem wants to see what comes of it: nothing is excused. */
 START_TEST(a_modem_that_the_scenario_breaks_excuses_nobody)
 {
@@ -601,6 +617,7 @@ int main(void)
 	tcase_add_test(t, a_failed_wish_names_the_finding);
 	tcase_add_test(t, others_are_those_that_nobody_names);
 	tcase_add_test(t, a_lost_sms_is_the_carriers);
+	tcase_add_test(t, the_end_takes_the_server_down);
 	tcase_add_test(t, a_modem_that_the_scenario_breaks_excuses_nobody);
 	tcase_add_loop_test(t, a_silent_modem_is_to_blame, 0, sizeof(silences) / sizeof(silences[0]));
 	tcase_add_loop_test(t, a_threshold_is_judged, 0, COUNT(limits));
