@@ -154,7 +154,7 @@ check("no word in anger", "Sanitizer" not in server.stdout.read())
 
 # the database grows into its limit: nobody is told of a success that was not kept, and after
 # ten seconds of it the server gives up
-server, address = serve("full", preexec_fn=limit(70_000))
+server, address = serve("full", preexec_fn=limit(95_000))
 check("serve starts with little space", address is not None)
 got = device(address, *KEYS, "--code-from", "none", "--until", "PROVISIONED", "--timeout", "13s", "--set", "backoff_max=1s")
 check("a full disk under the database: 503", got[0] == 1 and "is answered 503" in got[1] and "-> AWAITING" not in got[1], got)
