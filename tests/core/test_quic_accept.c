@@ -163,6 +163,37 @@ START_TEST(chosen_connection_ids_do_not_collide)
 }
 END_TEST
 
+/* Handshakes that nobody goes on with: from the threshold on a Retry each, which costs the server
+ * nothing to remember, and an honest client is served meanwhile. */
+START_TEST(an_honest_client_in_a_flood)
+{
+	enum { FLOOD = 1000 };
+	struct rig_client *c;
+	time_ns asked;
+
+	rig_start(&rig);
+	for (int i = 0; i < FLOOD; i++) {
+		c = rig_connect(&rig, NAME);
+		rig_run(&rig, NS_PER_MS); /* its Initial is on the way */
+		quic_abandon(c->conn);
+		free(c);
+	}
+	rig_run(&rig, 2 * RIG_LATENCY);
+	ck_assert_uint_eq(quic_half_open(rig.server), 128);
+	ck_assert_uint_eq(quic_connections(rig.server), 128);
+	asked = rig.at.now;
+	c = rig_connect(&rig, NAME);
+	rig_request(c, "a", 1);
+	ck_assert(rig_until(&rig, &c->replies, 1));
+	ck_assert_int_eq(c->status, QUIC_REPLY);
+	ck_assert_uint_lt(rig.at.now - asked, 2 * NS_PER_S);
+	ck_assert_int_eq(rig.requests, 1);
+	rig_run(&rig, 20 * NS_PER_S);
+	ck_assert_uint_eq(quic_half_open(rig.server), 0);
+	free(c);
+}
+END_TEST
+
 static size_t bytes_in, bytes_out;
 
 /* The first datagram arrives; whoever it claims to be from never speaks again. */
@@ -201,6 +232,7 @@ void quic_accept_tests(Suite *suite)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, unreadable_initials_are_no_connections);
+	tcase_add_test(t, an_honest_client_in_a_flood);
 	tcase_add_test(t, a_spoofed_initial_gets_little);
 	tcase_add_test(t, retry_begins_at_its_threshold);
 	tcase_add_test(t, retry_token_expires);
