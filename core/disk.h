@@ -1,5 +1,5 @@
-/* What may be wrong with a disk, a server's or a device's: one table for the language,
- * the control line and both disks. */
+/* What may be wrong with a disk, a server's or a device's, and what a power cut leaves of it:
+ * one table for the language, the control line and both disks. */
 #ifndef CORE_DISK_H
 #define CORE_DISK_H
 
@@ -30,6 +30,20 @@ static inline int disk_trouble_by_name(const char *name)
 	for (int t = 0; t < DISK_COUNT; t++)
 		if (strcmp(names[t], name) == 0)
 			return t;
+	return -1;
+}
+
+/* What a power cut leaves of what was not synced, in the order of sim/storage_mem.h. */
+#define DISK_UNSYNCED "keep lose tear"
+
+/* 0, 1, 2; -1 where unknown. */
+static inline int disk_unsynced_by_name(const char *name)
+{
+	static const char *const names[] = {"keep", "lose", "tear"};
+
+	for (int i = 0; i < 3; i++)
+		if (strcmp(names[i], name) == 0)
+			return i;
 	return -1;
 }
 

@@ -157,6 +157,7 @@ int fleet_add(struct fleet *f, const struct fleet_device_config *d, struct err *
 	STAILQ_INIT(&fd->sms);
 	fd->fleet = f;
 	fd->power_on_at = fd->off_for = fd->disk_until = TIME_NEVER;
+	fd->unsynced = -1;
 	fd->secret = d->secret;
 	fd->dev = device_new(&f->shared, &cfg);
 	fd->storage = d->storage;
@@ -332,7 +333,8 @@ void fleet_power_cut(struct fleet *f, struct fleet_device *fd)
 	fd->cut = false;
 	fd->off_for = TIME_NEVER;
 	if (fd->own)
-		storage_mem_power_fails(fd->own, f->shared.seed, device_label(fd->dev), f->at.now);
+		storage_mem_power_fails(fd->own, f->shared.seed, device_label(fd->dev), f->at.now, fd->unsynced);
+	fd->unsynced = -1;
 }
 
 /* ---- power, SMS ---- */

@@ -27,10 +27,19 @@ static void disk_fault(struct fleet_device *fd, const struct fault *fault)
 		disk(fd->fleet, fd, (enum disk_trouble)t, length ? (time_ns)json_integer_value(length) : TIME_NEVER);
 }
 
+static int left_of(const struct fault *fault)
+{
+	const char *word = json_string_value(json_object_get(fault_args(fault), "unsynced"));
+
+	return word ? disk_unsynced_by_name(word) : -1;
+}
+
 void fleet_fault(struct fleet_device *fd, const struct fault *fault)
 {
 	json_int_t off_ns;
 
+	if (fault_is(fault, "power_cut") || fault_is(fault, "power_cycle"))
+		fd->unsynced = left_of(fault);
 	if (fault_is(fault, "power_cut")) {
 		fd->cut = true;
 	} else if (fault_is(fault, "power_cycle")) {

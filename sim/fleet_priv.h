@@ -41,6 +41,7 @@ struct fleet_device {
 	uint64_t sent, received;   /* datagrams since the last net.count */
 	struct storage *storage;   /* borrowed, or own's */
 	struct storage_mem *own;
+	int unsynced;	    /* with `cut`: what is left of it (core/disk.h); -1: as the seed has it */
 	time_ns disk_until; /* own's trouble ends then; TIME_NEVER: no end */
 	int64_t clock_ms;   /* its wall clock stands that much aside */
 	STAILQ_HEAD(, waiting_sms) sms;

@@ -481,14 +481,16 @@ void storage_mem_power_cut(struct storage_mem *m, enum storage_cut mode, struct 
 		inode_cut(m, m->now.names[k].inode, mode, rng);
 }
 
-void storage_mem_power_fails(struct storage_mem *m, uint64_t seed, const char *owner, time_ns at)
+void storage_mem_power_fails(struct storage_mem *m, uint64_t seed, const char *owner, time_ns at, int mode)
 {
 	char purpose[40];
 	struct rng rng;
 
 	snprintf(purpose, sizeof(purpose), "storage at %" PRIu64, at);
 	rng_init(&rng, seed, owner, purpose);
-	storage_mem_power_cut(m, (enum storage_cut)rng_below(&rng, STORAGE_TEAR + 1), &rng);
+	if (mode < 0)
+		mode = (int)rng_below(&rng, STORAGE_TEAR + 1);
+	storage_mem_power_cut(m, (enum storage_cut)mode, &rng);
 }
 
 void storage_mem_trouble(struct storage_mem *m, enum disk_trouble t)

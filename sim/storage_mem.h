@@ -25,9 +25,9 @@ struct storage *storage_mem_storage(struct storage_mem *m);
 
 /* What stands now is the truth after power returns. `rng` for STORAGE_TEAR only. */
 void storage_mem_power_cut(struct storage_mem *m, enum storage_cut mode, struct rng *rng);
-/* The same as seed, owner and moment have it: kept, lost or torn; nobody else's draws move,
- * and whoever knows the three comes to the same. */
-void storage_mem_power_fails(struct storage_mem *m, uint64_t seed, const char *owner, time_ns at);
+/* The same as seed, owner and moment have it: kept, lost or torn (`mode` < 0), or in that one
+ * way; nobody else's draws move, and whoever knows the three comes to the same. */
+void storage_mem_power_fails(struct storage_mem *m, uint64_t seed, const char *owner, time_ns at, int mode);
 /* The disk fills up or empties. */
 void storage_mem_set_limit(struct storage_mem *m, uint64_t limit);
 uint64_t storage_mem_used(const struct storage_mem *m);

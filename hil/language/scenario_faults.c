@@ -322,6 +322,8 @@ static void check_args(struct reader *r, const struct yaml_node *map, const stru
 {
 	scenario_command_check(r, n, json_object_get(args, "command"));
 	scenario_disk_check(r, n, args);
+	if (json_object_get(args, "unsynced") && !yaml_get(map, "on"))
+		diag_error(r->ds, r->src, yaml_get(map, "unsynced")->at, NULL, "'unsynced' goes with 'on': between two events everything is synced");
 	if (strcmp(a->name, "drop") == 0 && !json_object_get(args, "up") && !json_object_get(args, "down"))
 		diag_error(r->ds, r->src, n->at, "as in {at: 5s, do: drop, up: 1}", "'drop' wants 'up', 'down' or both");
 	if (strcmp(a->name, "reply") == 0)

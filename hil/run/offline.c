@@ -53,18 +53,18 @@ static struct lane *lane_of(struct offline *o, const char *uuid, bool make)
 	return lane;
 }
 
-static int add_event(struct lane *lane, const struct journal_event *ev)
+static int add_event(struct event_list *list, const struct journal_event *ev)
 {
-	if (lane->n == lane->cap) {
-		size_t cap = lane->cap ? 2 * lane->cap : 32;
-		const struct journal_event **more = realloc(lane->ev, cap * sizeof(*more));
+	if (list->n == list->cap) {
+		size_t cap = list->cap ? 2 * list->cap : 32;
+		const struct journal_event **more = realloc(list->v, cap * sizeof(*more));
 
 		if (!more)
 			return ERR_NOMEM;
-		lane->ev = more;
-		lane->cap = cap;
+		list->v = more;
+		list->cap = cap;
 	}
-	lane->ev[lane->n++] = ev;
+	list->v[list->n++] = ev;
 	return 0;
 }
 
@@ -79,10 +79,10 @@ static int deal_out(struct offline *o)
 			o->opt.late = (time_ns)journal_int(ev, JF_LAG_NS, 0);
 		if (ev->kind == J_SCENARIO_END)
 			o->end = ev->t;
-		if (!ev->dev || !of_the_machine(ev))
+		if (!ev->dev || !(of_the_machine(ev) || offline_of_the_disk(ev)))
 			continue;
 		lane = lane_of(o, ev->dev, true);
-		if (!lane || add_event(lane, ev))
+		if (!lane || add_event(of_the_machine(ev) ? &lane->told : &lane->disk, ev))
 			return ERR_NOMEM;
 	}
 	if (tape_count(o->tape))
@@ -149,7 +149,8 @@ void offline_free(struct offline *o)
 	HASH_ITER(hh, o->lanes, lane, next)
 	{
 		HASH_DEL(o->lanes, lane);
-		free(lane->ev);
+		free(lane->told.v);
+		free(lane->disk.v);
 		free(lane);
 	}
 	token_signer_free(o->signer);
@@ -248,7 +249,7 @@ static bool is_news(enum journal_kind k)
 
 static const struct journal_event *next_recorded(const struct life *l, time_ns at)
 {
-	const struct journal_event *r = l->i < l->lane->n ? l->lane->ev[l->i] : NULL;
+	const struct journal_event *r = l->i < l->lane->told.n ? l->lane->told.v[l->i] : NULL;
 
 	return r && r->t == at ? r : NULL;
 }
@@ -302,7 +303,7 @@ static bool held_against(struct life *l, struct twins *w, const struct device_ef
 		}
 	} else if (is_news(e->journal)) {
 		return true; /* a store that failed tells nothing of it */
-	} else if (!r && l->i == l->lane->n && l->o->opt.cut) {
+	} else if (!r && l->i == l->lane->told.n && l->o->opt.cut) {
 		return true; /* the recording was cut off in the middle of the step */
 	} else {
 		p->why = "";
@@ -336,7 +337,9 @@ static bool step(struct life *l, struct twins *w, struct parting *p, struct err 
 		case DEVICE_FX_SYNC:
 		case DEVICE_FX_RENAME:
 		case DEVICE_FX_SYNC_DIR:
-			device_store(l->dev, &l->fx, fx, storage_mem_storage(l->disk));
+			/* the old file stands, whichever part of it failed */
+			if (!offline_store_fails(l))
+				device_store(l->dev, &l->fx, fx, storage_mem_storage(l->disk));
 			break;
 		case DEVICE_FX_REQUEST:
 			if (take_request(l, fx))
@@ -347,7 +350,7 @@ static bool step(struct life *l, struct twins *w, struct parting *p, struct err 
 		}
 	}
 	if (l->in.kind == DEVICE_POWER_OFF)
-		storage_mem_power_fails(l->disk, l->o->shared.seed, device_label(l->dev), l->at.now);
+		storage_mem_power_fails(l->disk, l->o->shared.seed, device_label(l->dev), l->at.now, offline_unsynced(l));
 	return true;
 }
 
@@ -379,8 +382,8 @@ static bool nothing_before(struct life *l, struct twins *w, time_ns until, struc
 
 static bool walk(struct life *l, struct twins *w, struct parting *p, struct err *e)
 {
-	while (l->i < l->lane->n) {
-		const struct journal_event *r = l->lane->ev[l->i];
+	while (l->i < l->lane->told.n) {
+		const struct journal_event *r = l->lane->told.v[l->i];
 		size_t before = l->i;
 		bool good;
 		int rv;
@@ -426,8 +429,8 @@ static void tell(const struct life *l, const struct parting *p, struct buf *text
 	const struct journal_event *last = NULL;
 
 	for (size_t k = l->i; k && !last; k--)
-		if (l->lane->ev[k - 1]->kind == J_DEVICE_STATE)
-			last = l->lane->ev[k - 1];
+		if (l->lane->told.v[k - 1]->kind == J_DEVICE_STATE)
+			last = l->lane->told.v[k - 1];
 	buf_printf(text, "%s: %s: different at +%" PRIu64 ".%03" PRIu64 " s\n", plan_id(l->o->plan), device_label(l->dev),
 		   t / NS_PER_S, t % NS_PER_S / NS_PER_MS);
 	if (last)
@@ -465,8 +468,8 @@ static void read_clock(struct life *l)
 {
 	bool no_secret = false;
 
-	for (size_t k = 0; k < l->lane->n; k++) {
-		const struct journal_event *ev = l->lane->ev[k];
+	for (size_t k = 0; k < l->lane->told.n; k++) {
+		const struct journal_event *ev = l->lane->told.v[k];
 
 		no_secret = no_secret || strcmp(journal_text(ev, JF_WHY), "no_totp_secret") == 0;
 		if (!l->wall_ms && journal_has(ev, JF_TS))
@@ -506,7 +509,7 @@ static int open_life(struct life *l, const struct replay_device *d, struct err *
 int offline_device(struct offline *o, const struct replay_device *d, struct offline_result *out, struct buf *text,
 		   struct err *e)
 {
-	static const struct lane empty = {.n = 0};
+	static const struct lane empty = {.uuid = ""};
 	struct lane *lane = lane_of(o, d->uuid, false);
 	struct life l = {.o = o, .lane = lane ? lane : &empty, .out = out};
 	struct parting p = {NULL, NULL, NULL};

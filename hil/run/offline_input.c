@@ -48,11 +48,11 @@ static void assume(struct life *l, const char *fmt, ...)
 
 static const struct journal_event *ahead(const struct life *l, size_t k)
 {
-	const struct journal_event *now = l->lane->ev[l->i], *ev;
+	const struct journal_event *now = l->lane->told.v[l->i], *ev;
 
-	if (k >= STEP_EVENTS_MAX || l->i + k >= l->lane->n)
+	if (k >= STEP_EVENTS_MAX || l->i + k >= l->lane->told.n)
 		return NULL;
-	ev = l->lane->ev[l->i + k];
+	ev = l->lane->told.v[l->i + k];
 	return ev->t == now->t && (k == 0 || ev->kind != J_DEVICE_REPLY) ? ev : NULL;
 }
 
@@ -250,8 +250,8 @@ static json_int_t pause_s(struct life *l, time_ns now)
 {
 	json_t *planned = json_object_get(planned_command(l, "PAUSE"), "seconds");
 
-	for (size_t k = l->i; k < l->lane->n; k++) {
-		const struct journal_event *ev = l->lane->ev[k];
+	for (size_t k = l->i; k < l->lane->told.n; k++) {
+		const struct journal_event *ev = l->lane->told.v[k];
 
 		if (ev->kind == J_DEVICE_STATE && strcmp(journal_text(ev, JF_ROW), "PA.over") == 0)
 			return (json_int_t)((ev->t - now) / NS_PER_S);
@@ -271,8 +271,8 @@ static json_t *command(struct life *l, const struct journal_event *r)
 		row = "cmd_other";
 	if (ignored && strcmp(journal_text(ignored, JF_WHY), "command_again") == 0) {
 		for (size_t k = 0; k < l->i; k++)
-			if (l->lane->ev[k]->kind == J_COMMAND_DONE)
-				id = journal_text(l->lane->ev[k], JF_ID);
+			if (l->lane->told.v[k]->kind == J_COMMAND_DONE)
+				id = journal_text(l->lane->told.v[k], JF_ID);
 		return json_pack("{s:s, s:s}", "id", id, "name", "IDLE");
 	}
 	if (!row[0])
@@ -445,7 +445,7 @@ static int by_ignored(struct life *l, const struct journal_event *r)
 
 int offline_input(struct life *l)
 {
-	const struct journal_event *r = l->lane->ev[l->i];
+	const struct journal_event *r = l->lane->told.v[l->i];
 
 	memset(&l->in, 0, sizeof(l->in));
 	memset(&l->response, 0, sizeof(l->response));

@@ -14,11 +14,17 @@
 #define OFFLINE_INPUT_MAX 200 /* words for people */
 #define OFFLINE_SENDER	  "+34600000001"
 
+/* An owned list of borrowed events. */
+struct event_list {
+	const struct journal_event **v;
+	size_t n, cap;
+};
+
 /* The events of one device in the recording. */
 struct lane {
 	char uuid[UUID_LEN + 1];
-	const struct journal_event **ev; /* owned list of borrowed events */
-	size_t n, cap;
+	struct event_list told; /* by the machine itself */
+	struct event_list disk; /* offline_of_the_disk */
 	UT_hash_handle hh;
 };
 
@@ -70,6 +76,12 @@ int offline_input(struct life *l);
 void offline_input_fini(struct life *l);
 /* The recorded fingerprint for one of the made-up codes; "" where it is none of them. */
 const char *offline_code_recorded(const struct life *l, const char *fp_now);
+/* Does it say something of what a device's disk went through? */
+bool offline_of_the_disk(const struct journal_event *ev);
+/* What is stored at this instant fails, as it did. */
+bool offline_store_fails(const struct life *l);
+/* What the power cut of this instant left of what was not synced: for storage_mem_power_fails. */
+int offline_unsynced(const struct life *l);
 /* "sms" of "AC.sms" */
 const char *offline_row_event(const struct journal_event *ev);
 

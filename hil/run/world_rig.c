@@ -87,7 +87,7 @@ static void free_server(struct vrig *r, const char *why, bool orderly)
 	server_free(r->server);
 	r->server = NULL;
 	if (!orderly)
-		storage_mem_power_fails(r->disk, plan_seed(r->plan), "server", at.now);
+		storage_mem_power_fails(r->disk, plan_seed(r->plan), "server", at.now, -1);
 	world_virtual_remove(r->world, r->server_id);
 	r->server_id = NO_ACTOR;
 	JOURNAL(r->journal, at.now, "server", NULL, NULL, NULL, J_SERVER_STATE, JS(STATE, "down"),

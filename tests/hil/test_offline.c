@@ -63,9 +63,17 @@ static const char text[] =
 	"    network: {delay: 700ms}\n"
 	"    devices: {count: 1}\n"
 	"    steps: [{wait: PROVISIONED}, {sleep: 9s}]\n"
+	"    expect: {final: PROVISIONED}\n"
+	"  - name: disk\n"
+	"    timeout: 60s\n"
+	"    devices: {count: 2}\n"
+	"    faults:\n"
+	"      - {on: device.code, who: \"A[1]\", do: disk_full, for: 500ms}\n"
+	"      - {on: tokens.renamed, who: \"A[2]\", do: power_cycle, off: 5s, unsynced: lose}\n"
+	"    steps: [{wait: PROVISIONED, within: 30s}, {power_cycle: A, off: 2s}, {wait: PROVISIONED, within: 20s}]\n"
 	"    expect: {final: PROVISIONED}\n";
 
-enum scene { LIFE, LOST, CUT, FORCED, UNSIGNED, WRONG_SMS, SLOW, SCENES };
+enum scene { LIFE, LOST, CUT, FORCED, UNSIGNED, WRONG_SMS, SLOW, DISK, SCENES };
 
 /* In the n-th line that has `mark`, `old` becomes `now` (NULL: the line goes). */
 static const struct row {
@@ -79,6 +87,7 @@ static const struct row {
 	{"a life with a power cycle and a refresh", LIFE, NULL, 0, NULL, NULL, {NULL}},
 	{"lost, doubled", LOST, NULL, 0, NULL, NULL, {NULL}},
 	{"power cut inside the token write", CUT, NULL, 0, NULL, NULL, {NULL}},
+	{"a disk that failed, and what a cut left of it", DISK, NULL, 0, NULL, NULL, {NULL}},
 	{"forced and dropped replies", FORCED, NULL, 0, NULL, NULL, {NULL}},
 	{"refused", UNSIGNED, NULL, 0, NULL, NULL, {NULL}},
 	{"SMS that are not for it", WRONG_SMS, NULL, 0, NULL, NULL, {NULL}},

@@ -400,6 +400,22 @@ START_TEST(a_lab_without_a_journal)
 }
 END_TEST
 
+/* A second server on one database exits, and says why; the first one goes on. */
+START_TEST(a_second_server)
+{
+	const char *const args[] = {GOOD, SMS, NULL};
+	struct child first, second;
+
+	start(&first, args);
+	ck_assert(until(&first, first.said, "listening"));
+	start(&second, args);
+	ck_assert_int_eq(end(&second), 3);
+	ck_assert_ptr_nonnull(strstr(second.said, "in use by another server"));
+	kill(first.pid, SIGTERM);
+	ck_assert_int_eq(end(&first), 0);
+}
+END_TEST
+
 /* A disk that fails is spoken of at once, and when it is well again. */
 START_TEST(a_disk_that_fails_is_spoken_of)
 {
@@ -505,6 +521,7 @@ int main(void)
 	tcase_add_test(t, journal_before_control);
 	tcase_add_test(t, deaf_operator);
 	tcase_add_test(t, a_lab_without_a_journal);
+	tcase_add_test(t, a_second_server);
 	tcase_add_test(t, a_disk_that_fails_is_spoken_of);
 	tcase_add_test(t, killed_and_back);
 	tcase_add_test(t, gateway_comes_and_goes);

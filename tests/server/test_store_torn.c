@@ -204,7 +204,7 @@ static const char *one(uint64_t seed, enum crash_point point, bool lies, unsigne
 	*died = l->died;
 	store_close(st, false);
 	store_disk_free(disk);
-	storage_mem_power_fails(l->mem, seed, "server", l->at.now);
+	storage_mem_power_fails(l->mem, seed, "server", l->at.now, -1);
 	bad = judge(l);
 	store_vfs_unregister(VFS);
 	storage_mem_free(l->mem);

@@ -383,6 +383,31 @@ START_TEST(its_own_disk_fails_for_a_time)
 }
 END_TEST
 
+/* Cut behind the rename, before the folder is synced: the new file, or none. */
+START_TEST(what_a_cut_leaves_can_be_said)
+{
+	static const struct {
+		const char *unsynced;
+		bool kept;
+	} rows[] = {{"keep", true}, {"lose", false}};
+	struct rig_options o = {.devices = 4, .seed = 1};
+	char arm[200];
+
+	rig_open(&g, &o);
+	snprintf(arm, sizeof(arm),
+		 "{\"name\":\"f\",\"on\":\"tokens.renamed\",\"each\":true,\"times\":4,\"do\":\"power_cycle\","
+		 "\"args\":{\"off_ns\":1000000000,\"unsynced\":\"%s\"}}", rows[_i].unsynced);
+	rig_arm(&g, arm);
+	rig_all_on(&g);
+	rig_run(&g, 60 * NS_PER_S);
+	for (unsigned i = 0; i < 4; i++) {
+		ck_assert(rig_took(&g, i, ROW_OFF_ON_TOKENS) == rows[_i].kept);
+		ck_in(i, STATE_PV);
+	}
+	rig_close(&g);
+}
+END_TEST
+
 START_TEST(a_borrowed_disk_is_left_alone)
 {
 	struct storage_mem *disk = storage_mem_new(UINT64_MAX);
@@ -487,6 +512,7 @@ int main(void)
 	tcase_add_test(t, a_power_cycle_ends_with_the_power);
 	tcase_add_test(t, full_disk_is_survived);
 	tcase_add_loop_test(t, its_own_disk_fails_for_a_time, 0, 4);
+	tcase_add_loop_test(t, what_a_cut_leaves_can_be_said, 0, 2);
 	tcase_add_test(t, a_borrowed_disk_is_left_alone);
 	tcase_add_loop_test(t, a_clock_that_stands_wrong, 0, 2);
 	tcase_add_test(t, same_seed_same_journal);
