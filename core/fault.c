@@ -122,6 +122,8 @@ static int read_where(struct fault *f, const char *name, const char *on, const c
 
 void faults_gate(struct faults *fs, bool (*may)(void *ctx, const char *name, const char *dev), void *ctx)
 {
+	if (!fs)
+		return;
 	fs->may = may;
 	fs->ctx = ctx;
 }

@@ -34,7 +34,7 @@ void faults_free(struct faults *fs);
  * Returns 0, ERR_PARSE, ERR_LIMIT, ERR_NOMEM. */
 int faults_arm(struct faults *fs, json_t *spec, struct err *e);
 /* Who decides whether a gated fault may fire on an event about `dev` (NULL: about none).
- * Without one no gated fault is taken (ERR_UNSUPPORTED). */
+ * Without one no gated fault is taken (ERR_UNSUPPORTED). `fs` may be NULL. */
 void faults_gate(struct faults *fs, bool (*may)(void *ctx, const char *name, const char *dev), void *ctx);
 /* Disarms by name; 0 or ERR_NOTFOUND. */
 int faults_disarm(struct faults *fs, const char *name);

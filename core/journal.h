@@ -111,6 +111,7 @@
 	X(NET_REBOUND, "net.rebound", "name")         /* seen from elsewhere from now on: port, address */     \
 	X(MODEM_STATE, "modem.state", "modem state why")                                                       \
 	X(HARNESS_LAG, "harness.lag", "lag_ns why")                                                            \
+	X(HARNESS_MEMORY, "harness.memory", "bytes")  /* resident memory of the server's process; live rigs */ \
 	X(HARNESS_NOTE, "harness.note", "text count bytes")
 
 #define JOURNAL_FIELD_ENUM(name, json, type) JF_##name,

@@ -40,11 +40,12 @@
 	X(STEP, "step")                                                                                        \
 	X(FAULT, "fault")                                                                                      \
 	X(INVARIANT, "invariant")
-/* X(NAME, "metric"): the histograms of a scenario, all in nanoseconds */
+/* X(NAME, "metric"): the histograms of a scenario, in nanoseconds where nothing else is said */
 #define METRIC_TABLE(X)                                                                                        \
 	X(BOOTSTRAP_TIME, "bootstrap_time") /* a device's first power on to its first PV */                    \
 	X(REQUEST_TIME, "request_time")     /* device.request to the reply of that request */                  \
-	X(SMS_TIME, "sms_time")             /* code.issued to sms.delivered */
+	X(SMS_TIME, "sms_time")             /* code.issued to sms.delivered */                                  \
+	X(SERVER_MEMORY, "server_memory")   /* resident bytes of the server's process, about once a second */
 
 #define RESULT_ENUM_VERDICT(name, text) VERDICT_##name,
 enum verdict { VERDICT_TABLE(RESULT_ENUM_VERDICT) VERDICT_COUNT };

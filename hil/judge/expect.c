@@ -254,7 +254,19 @@ static double read_op(const char *op)
 		return -2;
 	if (op[0] == 'p' && op[1]) /* p50, p99.9 */
 		return strtod(op + 1, NULL) / 100;
-	return -3;
+	return strcmp(op, "rate") == 0 ? -3 : -4;
+}
+
+void threshold_value(const struct threshold *t, double v, char *out, size_t size)
+{
+	if (t->q <= -3)
+		snprintf(out, size, "%.4g/s", v);
+	else if (t->metric == METRIC_SERVER_MEMORY)
+		snprintf(out, size, "%.1f MiB", v / (1024 * 1024));
+	else if (t->metric >= 0)
+		duration_text((time_ns)v, out, size);
+	else
+		snprintf(out, size, "%g", v);
 }
 
 static bool is_sign(const char *cmp)
@@ -276,10 +288,7 @@ static int read_threshold(struct threshold *t, json_t *j, struct err *e)
 	t->q = read_op(op);
 	t->value = json_number_value(json_object_get(j, "value"));
 	t->min_samples = (uint64_t)json_integer_value(json_object_get(j, "min_samples"));
-	if (t->metric >= 0)
-		duration_text((time_ns)t->value, value, sizeof(value));
-	else
-		snprintf(value, sizeof(value), "%g", t->value);
+	threshold_value(t, t->value, value, sizeof(value));
 	t->text = text_printf("%s %s %s %s", metric, op, cmp, value);
 	if (!t->text || place_parse(json_object_get(j, "source"), &t->at))
 		return err_set(e, ERR_NOMEM, "out of memory");

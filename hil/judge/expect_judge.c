@@ -404,30 +404,44 @@ static bool compare(const char *cmp, double a, double b)
 	return strcmp(cmp, ">") == 0 ? a > b : a >= b;
 }
 
+/* A rate counts from the scenario's start to the last sample: what comes behind it is no
+ * lack of them. */
+static double threshold_got(const struct oracle *o, const struct threshold *t, const struct histogram *h)
+{
+	double s;
+
+	if (t->q > -3)
+		return t->q == -1 ? histogram_mean(h) : t->q == -2 ? (double)h->max : (double)histogram_quantile(h, t->q);
+	s = (double)(o->sampled[t->metric] - o->start) / 1e9;
+	return s > 0 ? (double)h->count / s : 0;
+}
+
 static int judge_threshold(const struct oracle *o, const struct threshold *t, struct scenario_result *out)
 {
 	struct check_result *c = scenario_add_check(out, CHECK_THRESHOLD, "threshold", &t->at, t->text);
 	const char *why = oracle_lagged(o, TIME_NEVER);
 	const struct histogram *h;
-	char got[TEXT] = "", span[32];
+	char got[TEXT] = "", text[40];
 	double value;
 
 	if (!c)
 		return ERR_NOMEM;
-	if (t->metric < 0 || t->q <= -3)
+	if (t->metric < 0 || t->q <= -4)
 		return check_unjudged(c, "not measured from the journal");
 	h = &out->metrics[t->metric];
 	if (h->count < t->min_samples || h->count == 0) {
 		put(got, "%" PRIu64 " samples, wanted %" PRIu64, h->count, t->min_samples ? t->min_samples : 1);
 		return check_fail(c, got, why ? BLAME_HARNESS : BLAME_UNKNOWN, why, NULL, TIME_NEVER);
 	}
-	value = t->q == -1 ? histogram_mean(h) : t->q == -2 ? (double)h->max : (double)histogram_quantile(h, t->q);
+	value = threshold_got(o, t, h);
 	if (compare(t->cmp, value, t->value))
 		return 0;
-	/* whoever measures that much too late cannot say that it was too slow */
-	if (!why && o->lag_ns >= HARNESS_LAG_MIN && compare(t->cmp, value - (double)o->lag_ns, t->value))
+	/* whoever measures that much too late cannot say that it was too slow; memory is no time */
+	if (!why && t->q > -3 && t->metric != METRIC_SERVER_MEMORY && o->lag_ns >= HARNESS_LAG_MIN &&
+	    compare(t->cmp, value - (double)o->lag_ns, t->value))
 		why = o->lag_text;
-	put(got, "%s of %" PRIu64 " samples", duration_text((time_ns)value, span, sizeof(span)), h->count);
+	threshold_value(t, value, text, sizeof(text));
+	put(got, "%s of %" PRIu64 " samples", text, h->count);
 	return check_fail(c, got, why ? BLAME_HARNESS : BLAME_UNKNOWN, why, NULL, TIME_NEVER);
 }
 

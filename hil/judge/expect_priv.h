@@ -51,7 +51,7 @@ struct threshold {
 	struct place at;
 	char *text;   /* "bootstrap_time p99 < 2 s" */
 	int metric;   /* -1: not measured here */
-	double q;     /* a quantile; -1 mean, -2 max, -3 rate */
+	double q;     /* a quantile; -1 mean, -2 max, -3 rate, -4 not known here */
 	char cmp[3];
 	double value;
 	uint64_t min_samples;
@@ -69,6 +69,8 @@ struct expects {
 uint64_t pattern_start(const struct pattern *p);
 uint64_t pattern_step(const struct pattern *p, uint64_t mask, enum state_name s);
 bool pattern_ends(const struct pattern *p, uint64_t mask);
+/* "2 s", "5/s", "200.0 MiB": a value of this threshold's. */
+void threshold_value(const struct threshold *t, double v, char *out, size_t size);
 bool range_has(const struct range *r, int64_t n);
 
 #endif

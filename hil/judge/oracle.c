@@ -155,6 +155,13 @@ enum blame oracle_blame(const struct oracle *o, const struct dev *d, const char 
 	return *why ? BLAME_HARNESS : BLAME_UNKNOWN;
 }
 
+int oracle_sample(struct oracle *o, enum metric m, uint64_t value, time_ns t)
+{
+	if (t > o->sampled[m])
+		o->sampled[m] = t;
+	return histogram_add(&o->work.metrics[m], value);
+}
+
 bool oracle_who(const struct who *w, const struct dev *d)
 {
 	if (w->kind == WHO_RATIO)
@@ -328,6 +335,10 @@ static void on_world(struct oracle *o, const struct journal_event *ev)
 		break;
 	case J_NET_COUNT:
 		o->counts_seen = true;
+		break;
+	case J_HARNESS_MEMORY:
+		if (oracle_sample(o, METRIC_SERVER_MEMORY, (uint64_t)journal_int(ev, JF_BYTES, 0), ev->t))
+			o->failed = ERR_NOMEM;
 		break;
 	case J_HARNESS_LAG:
 		if (journal_int(ev, JF_LAG_NS, 0) <= (int64_t)o->lag_ns)
@@ -557,7 +568,7 @@ static int judge_devices(struct oracle *o)
 		sms_finish(o, d);
 		tokens_settle(o, d, TIME_NEVER);
 		if (d->powered && d->first[STATE_PV] != TIME_NEVER && d->first[STATE_PV] >= d->power_on &&
-		    histogram_add(&o->work.metrics[METRIC_BOOTSTRAP_TIME], d->first[STATE_PV] - d->power_on))
+		    oracle_sample(o, METRIC_BOOTSTRAP_TIME, d->first[STATE_PV] - d->power_on, d->first[STATE_PV]))
 			return ERR_NOMEM;
 	}
 	return 0;

@@ -303,12 +303,15 @@ struct oracle {
 	bool clock_moves;   /* the plan steps somebody's clock */
 	struct sender *senders; /* numbers that a modem submitted from */
 	time_ns restart_t; /* the last recovery */
+	time_ns sampled[METRIC_COUNT]; /* the last sample of each metric */
 	uint64_t lag_ns; /* the greatest harness.lag */
 	char lag_text[80];
 	uint64_t fleet_sms;
 };
 
 /* oracle.c */
+/* One sample of a metric, that came at `t`. 0 or ERR_NOMEM. */
+int oracle_sample(struct oracle *o, enum metric m, uint64_t value, time_ns t);
 struct dev *oracle_dev(struct oracle *o, const struct journal_event *ev); /* NULL: the event has no device */
 /* One violation: counted, grouped, remembered with its device (may be NULL). */
 void oracle_find(struct oracle *o, enum invariant inv, struct dev *d, time_ns t, enum blame blame, const char *fmt,

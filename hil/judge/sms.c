@@ -196,7 +196,7 @@ static void on_delivered(struct oracle *o, struct dev *d, const struct journal_e
 	if (!c)
 		return;
 	if (!c->delivered && c->issued && ev->t >= c->issued_t &&
-	    histogram_add(&o->work.metrics[METRIC_SMS_TIME], ev->t - c->issued_t))
+	    oracle_sample(o, METRIC_SMS_TIME, ev->t - c->issued_t, ev->t))
 		o->failed = ERR_NOMEM;
 	c->delivered = true;
 }

@@ -228,7 +228,7 @@ static void on_device_reply(struct oracle *o, struct dev *d, const struct journa
 	s->device_code = (int)journal_int(ev, JF_CODE, 0);
 	s->is_signed = (int)journal_int(ev, JF_SIGNED, -1);
 	if (s->asked != TIME_NEVER && ev->t >= s->asked &&
-	    histogram_add(&o->work.metrics[METRIC_REQUEST_TIME], ev->t - s->asked))
+	    oracle_sample(o, METRIC_REQUEST_TIME, ev->t - s->asked, ev->t))
 		o->failed = ERR_NOMEM;
 }
 

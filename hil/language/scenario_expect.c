@@ -401,13 +401,59 @@ json_t *scenario_expect(struct reader *r, const struct yaml_node *n)
 
 /* ---- thresholds ---- */
 
-/* "< 2s": a comparison and a duration; all metrics are times. */
+/* A plain number in front of one of `units`; `factor` is that unit's. */
+struct unit {
+	const char *text;
+	double factor;
+};
+static bool with_unit(const char *p, const struct unit *units, size_t n, double *out)
+{
+	char *end;
+	double v = strtod(p, &end);
+
+	if (end == p || strspn(p, "0123456789.") != (size_t)(end - p))
+		return false;
+	end += strspn(end, " ");
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(end, units[i].text) == 0) {
+			*out = v * units[i].factor;
+			return true;
+		}
+	return false;
+}
+
+/* The number of a bound and what it must look like. */
+static bool bound_value(const char *op, const char *metric, const char *p, double *out, const char **like)
+{
+	static const struct unit rates[] = {{"/s", 1}, {"/min", 1.0 / 60}, {"/h", 1.0 / 3600}};
+	static const struct unit sizes[] = {{"KiB", 1024}, {"MiB", 1048576}, {"GiB", 1073741824},
+					    {"kB", 1e3},   {"MB", 1e6},      {"GB", 1e9}};
+	time_ns ns;
+
+	if (strcmp(op, "rate") == 0) {
+		*like = "a rate\0as in \">= 5/s\"";
+		return with_unit(p, rates, sizeof(rates) / sizeof(rates[0]), out);
+	}
+	if (metric && strcmp(metric, "server_memory") == 0) {
+		*like = "a size\0as in \"< 200MiB\"";
+		return with_unit(p, sizes, sizeof(sizes) / sizeof(sizes[0]), out);
+	}
+	*like = "a duration\0as in \"< 2s\"";
+	if (duration_parse(p, &ns))
+		return false;
+	*out = (double)ns;
+	return true;
+}
+
+/* "< 2s": a comparison and a value of the metric's. */
 static void read_bound(struct reader *r, const struct yaml_item *i, json_t *part)
 {
 	static const char *const signs[] = {"<=", ">=", "<", ">"};
-	const char *p = i->value->kind == YAML_KIND_SCALAR ? i->value->text : "", *sign = NULL;
+	const char *p = i->value->kind == YAML_KIND_SCALAR ? i->value->text : "", *sign = NULL, *like;
+	const char *metric = json_string_value(json_object_get(part, "metric")), *op = i->key->text;
 	char what[80];
-	time_ns ns;
+	double v = 0;
+	bool fits;
 
 	for (size_t k = 0; k < sizeof(signs) / sizeof(signs[0]) && !sign; k++)
 		if (strncmp(p, signs[k], strlen(signs[k])) == 0)
@@ -416,14 +462,19 @@ static void read_bound(struct reader *r, const struct yaml_item *i, json_t *part
 		p += strlen(sign);
 		p += strspn(p, " ");
 	}
-	if (!sign || duration_parse(p, &ns)) {
-		diag_error(r->ds, r->src, i->value->at, "as in \"< 2s\"", "'%s' wants a comparison and a duration, not %s",
-			   i->key->text, yaml_describe(i->value, what, sizeof(what)));
+	if (metric && strcmp(metric, "server_memory") == 0 && strcmp(op, "rate") == 0) {
+		diag_error(r->ds, r->src, i->key->at, NULL, "memory has no 'rate'");
 		return;
 	}
-	read_put(r, part, "op", json_string(i->key->text));
+	fits = bound_value(op, metric, p, &v, &like);
+	if (!sign || !fits) {
+		diag_error(r->ds, r->src, i->value->at, like + strlen(like) + 1, "'%s' wants a comparison and %s, not %s", op, like,
+			   yaml_describe(i->value, what, sizeof(what)));
+		return;
+	}
+	read_put(r, part, "op", json_string(op));
 	read_put(r, part, "cmp", json_string(sign));
-	read_put(r, part, "value", json_integer((json_int_t)ns));
+	read_put(r, part, "value", strcmp(op, "rate") == 0 ? json_real(v) : json_integer((json_int_t)v));
 }
 
 static void read_threshold(struct reader *r, const struct yaml_node *n, json_t *list)

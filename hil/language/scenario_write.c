@@ -379,6 +379,18 @@ static void put_expect(struct buf *out, json_t *expect)
 		buf_puts(out, "      balance: sms\n");
 }
 
+static void put_bound(struct buf *out, json_t *t)
+{
+	json_t *value = json_object_get(t, "value");
+
+	if (strcmp(text_of(t, "op"), "rate") == 0)
+		buf_printf(out, "%.12g/s", json_number_value(value));
+	else if (strcmp(text_of(t, "metric"), "server_memory") == 0)
+		buf_printf(out, "%.12gKiB", json_number_value(value) / 1024);
+	else
+		put_duration(out, json_integer_value(value));
+}
+
 static void put_thresholds(struct buf *out, json_t *list)
 {
 	size_t i;
@@ -396,7 +408,7 @@ static void put_thresholds(struct buf *out, json_t *list)
 		f = open_flow(out);
 		put_place(&f, "threshold", said);
 		buf_printf(key(&f, text_of(t, "op")), "\"%s ", text_of(t, "cmp"));
-		put_duration(out, json_integer_value(json_object_get(t, "value")));
+		put_bound(out, t);
 		buf_puts(out, "\"");
 		close_flow(&f);
 		buf_puts(out, "\n");

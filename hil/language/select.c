@@ -369,6 +369,18 @@ bool plan_owns_modems(json_t *plan)
 	return carrier && strcmp(carrier, "immediate") != 0;
 }
 
+static bool wants_memory(json_t *plan)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(json_object_get(plan, "thresholds"), i, one) {
+		if (strcmp(json_string_value(json_object_get(one, "metric")), "server_memory") == 0)
+			return true;
+	}
+	return false;
+}
+
 static bool file_serves(const struct rigfile *file, json_t *plan, char *why, size_t size)
 {
 	json_int_t wanted = json_integer_value(json_object_get(json_object_get(plan, "requires"), "modems"));
@@ -402,6 +414,10 @@ bool rig_serves(const char *rig, const struct rigfile *file, json_t *plan, char 
 
 	if (!lists_rig(plan, is_virtual ? "virtual" : loopback ? "loopback" : "file")) {
 		snprintf(why, size, "its 'rigs' leave this one out");
+		return false;
+	}
+	if ((is_virtual || (file && !file->server_ours)) && wants_memory(plan)) {
+		snprintf(why, size, "its threshold of server_memory needs a server process of ours");
 		return false;
 	}
 	if (!is_virtual && needs_virtual(plan)) {

@@ -391,7 +391,7 @@ const struct vocab_key vocab_keys[] = {
 	{"expect.others", "same_as", VOCAB_WORD, "control", ANY, REQ, "same_as", "As in a control run: the same seed without the faults. Path, SMS and tokens of each device are compared.", "same_as: control"},
 	{"expect.path expect.idle expect.within expect.seen expect.sms expect.codes expect.tokens expect.families expect.replies expect.requests", "who", VOCAB_WHO, NULL, ANY, OPT, "who", "Which devices; all where not said.", "who: A"},
 
-	{"threshold", "metric", VOCAB_WORD, "bootstrap_time request_time sms_time", ANY, REQ, "metric", "The figure.", "metric: bootstrap_time"},
+	{"threshold", "metric", VOCAB_WORD, "bootstrap_time request_time sms_time server_memory", ANY, REQ, "metric", "The figure: times from first power on to PROVISIONED, from request to reply, from code to SMS; resident memory of the server's process, about once a second, on live rigs.", "metric: bootstrap_time"},
 	{"threshold", "p50", VOCAB_OTHER, NULL, ANY, OPT, NULL, "Median.", "p50: \"< 1s\""},
 	{"threshold", "p90", VOCAB_OTHER, NULL, ANY, OPT, NULL, "Percentile.", "p90: \"< 1s\""},
 	{"threshold", "p95", VOCAB_OTHER, NULL, ANY, OPT, NULL, "Percentile.", "p95: \"< 1s\""},
@@ -399,7 +399,7 @@ const struct vocab_key vocab_keys[] = {
 	{"threshold", "p99.9", VOCAB_OTHER, NULL, ANY, OPT, NULL, "Percentile.", "p99.9: \"< 5s\""},
 	{"threshold", "mean", VOCAB_OTHER, NULL, ANY, OPT, NULL, "Mean.", "mean: \"< 1s\""},
 	{"threshold", "max", VOCAB_OTHER, NULL, ANY, OPT, NULL, "Worst.", "max: \"< 10s\""},
-	{"threshold", "rate", VOCAB_LATER, NULL, ANY, OPT, NULL, "Samples a second.", NULL},
+	{"threshold", "rate", VOCAB_OTHER, NULL, ANY, OPT, NULL, "Samples a second, from the scenario's start to the last one; not of memory.", "rate: \">= 5/s\""},
 	{"threshold", "min_samples", VOCAB_COUNT, NULL, 1, 1000000000, OPT, "min_samples", "Fewer fail; 1 where not said.", "min_samples: 1000"},
 
 	{"xfail quarantine", "reason", VOCAB_TEXT, NULL, ANY, REQ, "reason", "Why.", "reason: \"#12\""},

@@ -225,8 +225,7 @@ static void rig_modem(void *ctx, const struct instant *at, const char *modem, co
 static const struct plan_rig rig_of_plan = {.power = rig_power,
 					    .drop = rig_drop,
 					    .net = rig_net,
-					    .disk = rig_disk,
-					    .clock = rig_clock,
+					    .disk = rig_disk, .clock = rig_clock,
 					    .server = rig_server,
 					    .operate = rig_operate,
 					    .busy = rig_busy,
@@ -520,11 +519,14 @@ static void on_kill_later(struct ev_loop *loop, ev_timer *w, int events)
 static void on_rss(struct ev_loop *loop, ev_timer *w, int events)
 {
 	struct live_job *j = w->data;
+	uint32_t kib = j->phase == LIVE_RUNNING && j->server.pid ? rss_of(j->server.pid) : 0;
 
 	(void)loop;
 	(void)events;
-	if (j->phase == LIVE_RUNNING && j->server.pid)
-		rss_add(&j->job->rss, NOW(j)->now - tape_at(j->job->tape, 0)->t, rss_of(j->server.pid));
+	if (!kib)
+		return;
+	rss_add(&j->job->rss, NOW(j)->now - tape_at(j->job->tape, 0)->t, kib);
+	JOURNAL(j->journal, NOW(j)->now, "runner", NULL, NULL, NULL, J_HARNESS_MEMORY, JI(BYTES, (int64_t)kib * 1024));
 }
 
 static void on_wall(struct ev_loop *loop, ev_timer *w, int events)
@@ -660,8 +662,7 @@ int live_job_start(struct rig *r, struct job *job, struct err *e)
 			goto fail;
 	}
 	j->faults = faults_new(plan_seed(j->plan));
-	if (j->faults)
-		faults_gate(j->faults, plan_may_fire, j->plan);
+	faults_gate(j->faults, plan_may_fire, j->plan);
 	journal_set_hook(j->journal, fault_hook, j->faults);
 	rv = mkdir(j->dir, 0700) ? err_set(e, ERR_IO, "%s: %s", j->dir, strerror(errno))
 				 : write_registry(j, e);

@@ -525,7 +525,11 @@ static const struct {
 	{THRESHOLD("mean", ">", 31000000, 1), CHECK_PASSED, NULL},
 	{THRESHOLD("max", ">=", 33000000, 1), CHECK_FAILED, "32 ms of 1 samples"},
 	{THRESHOLD("p50", "<", 33000000, 2), CHECK_FAILED, "1 samples, wanted 2"},
-	{THRESHOLD("rate", ">", 1, 1), CHECK_UNJUDGED, NULL},
+	{THRESHOLD("rate", ">", 31, 1), CHECK_PASSED, NULL},
+	{THRESHOLD("rate", ">", 32, 1), CHECK_FAILED, "31.25/s of 1 samples"},
+	{THRESHOLD("growth", ">", 1, 1), CHECK_UNJUDGED, NULL},
+	{"{\"id\": \"s/x\", \"thresholds\": [{\"metric\": \"server_memory\", \"op\": \"max\", \"cmp\": \"<\", \"value\": 1048576, "
+	 "\"min_samples\": 1, " SRC "}]}", CHECK_FAILED, "0 samples, wanted 1"},
 };
 
 START_TEST(a_threshold_is_judged)
@@ -539,6 +543,24 @@ START_TEST(a_threshold_is_judged)
 	if (limits[_i].got)
 		ck_assert_str_eq(c->causes[0].got, limits[_i].got);
 	scenario_result_fini(&r);
+}
+END_TEST
+
+START_TEST(memory_is_judged)
+{
+	char *lines = story_edit(story_good, "0 server server.state state=up", "0 server server.state state=up\n"
+					     "1 runner harness.memory bytes=10485760\n2 runner harness.memory bytes=12582912\n");
+	const struct check_result *c;
+	struct scenario_result r;
+
+	story_judge("{\"id\": \"s/x\", \"thresholds\": [{\"metric\": \"server_memory\", \"op\": \"max\", \"cmp\": \"<\", "
+		    "\"value\": 11534336, \"min_samples\": 2, " SRC "}]}", lines, &r);
+	c = story_check(&r, "threshold");
+	ck_assert_str_eq(c->expected, "server_memory max < 11.0 MiB");
+	ck_assert_int_eq(c->status, CHECK_FAILED);
+	ck_assert_str_eq(c->causes[0].got, "12.0 MiB of 2 samples");
+	scenario_result_fini(&r);
+	free(lines);
 }
 END_TEST
 
@@ -621,6 +643,7 @@ int main(void)
 	tcase_add_test(t, a_modem_that_the_scenario_breaks_excuses_nobody);
 	tcase_add_loop_test(t, a_silent_modem_is_to_blame, 0, sizeof(silences) / sizeof(silences[0]));
 	tcase_add_loop_test(t, a_threshold_is_judged, 0, COUNT(limits));
+	tcase_add_test(t, memory_is_judged);
 	tcase_add_loop_test(t, a_bad_plan_is_refused, 0, COUNT(bad));
 	tcase_add_test(t, exit_codes_have_their_order);
 	suite_add_tcase(s, t);

@@ -55,7 +55,8 @@ static const char *const rows[] = {
 	     "        - {event: device.code, who: \"A:40%\", before: {event: device.state, match: {to: PROVISIONED}}}\n"
 	     "        - {event: device.code, before: token.issued}\n      balance: sms\n"
 	     "    thresholds:\n      - {metric: bootstrap_time, min_samples: 1000, p99: \"< 2s\"}\n"
-	     "      - {metric: sms_time, p99.9: \"<= 1500ms\"}\n",
+	     "      - {metric: sms_time, p99.9: \"<= 1500ms\"}\n"
+	     "      - {metric: request_time, rate: \">= 2.5/s\"}\n      - {metric: server_memory, max: \"< 65536KiB\"}\n",
 	HEAD "    devices: {count: 1}\n    expect:\n      path: [..., LOGGING_IN, IDLE]\n",
 	HEAD "    repeat: {runs: 200, pass: \">= 98%\", confidence: 95%}\n    devices: {count: 2}\n    faults:\n"
 	     "      - {on: tokens.written, who: \"A[1]\", do: power_cycle}\n    expect:\n      others: {same_as: control}\n",
