@@ -40,6 +40,7 @@ struct oracle *oracle_new(json_t *plan, const struct oracle_options *opt, struct
 		goto fail;
 	}
 	o->plan = plan;
+	o->key_retired_t = TIME_NEVER;
 	lives_begin(o);
 	if (opt) {
 		o->verdict.allow_unjudged = opt->allow_unjudged;
@@ -214,6 +215,7 @@ static struct dev *add_dev(struct oracle *o, const char *uuid)
 		d->first[i] = TIME_NEVER;
 	d->no_rules = true;
 	d->fam_t = TIME_NEVER;
+	d->keys_told_t = TIME_NEVER;
 	conduct_init(&d->conduct);
 	o->in_state[STATE_OFF]++;
 	HASH_ADD_STR(o->devs, uuid, d);
@@ -311,6 +313,10 @@ static void on_world(struct oracle *o, const struct journal_event *ev)
 		break;
 	case J_OPERATOR:
 		duty_operator(o, ev);
+		break;
+	case J_KEY_ADDED:
+	case J_KEY_RETIRED:
+		keys_event(o, ev);
 		break;
 	case J_SMS_SUBMITTED:
 		o->work.sms.submitted++;
@@ -520,6 +526,7 @@ static const char *untold(const struct oracle *o, enum invariant inv)
 	case INV_OWNER:
 	case INV_EXPIRY:
 	case INV_CLOCK:
+	case INV_KEYS:
 	case INV_CODES:
 	case INV_SIGNED:
 	case INV_ACK:

@@ -28,6 +28,7 @@
 	X(OWNER, "token-owner", "a token serves its own device")                                               \
 	X(EXPIRY, "token-life", "no token serves behind its end")                                              \
 	X(CLOCK, "clock-guard", "nothing is granted by a wall clock behind the last issue")                    \
+	X(KEYS, "token-keys", "a new token key is told of, a retired one serves nobody")                       \
 	X(CODES, "resource-codes", "each resource answers with the codes that it has")                         \
 	X(SIGNED, "refusals-signed", "every refusal that must be is signed")                                   \
 	X(ACK, "acknowledged-kept", "nothing acknowledged is lost")                                            \
@@ -60,6 +61,7 @@ enum invariant { INVARIANT_TABLE(INVARIANT_ENUM) INV_COUNT };
 #define ORACLE_TRAIL  8  /* states that a message can show */
 #define ORACLE_BUDGET 16 /* SMS of a device whose times are kept */
 #define ORACLE_SHARES 32 /* different shares of groups in a plan */
+#define ORACLE_KEYS   8
 #define ORACLE_UUID   37
 #define ORACLE_REQ    17
 #define ORACLE_FAM    41
@@ -77,6 +79,8 @@ struct slot {
 	bool commands; /* a command rides on its reply */
 	bool unanswered; /* a fault kept its reply back */
 	bool issued;     /* tokens were made for it */
+	bool commands_keys; /* the command is KEYS */
+	time_ns token_t; /* when the token presented was made; TIME_NEVER: not known */
 	json_t *script;  /* the plan's: what a fault made of its reply; NULL: nothing */
 	bool storage_said; /* decided 503: the commit failed */
 	char fam[ORACLE_FAM]; /* of the token presented */
@@ -188,6 +192,8 @@ struct dev {
 	struct slot *server_slot;        /* of the server's last line */
 
 	struct conduct conduct;
+	time_ns keys_told_t; /* when a KEYS was sent to it; TIME_NEVER */
+	unsigned keys_untold;
 	char totp_fp[HASH_FP_SIZE]; /* that its last login by TOTP took, at totp_t */
 	time_ns totp_t;
 
@@ -294,6 +300,10 @@ struct oracle {
 	bool disk_faults; /* the plan makes disks of devices fail */
 	bool sync_faults; /* … and an fsync of the server: what it refused may be on disk */
 	bool clock_loose; /* the server's wall clock is moved at times that nobody tells */
+	char keys[ORACLE_KEYS][17]; /* that were added, their first digits */
+	unsigned keys_added;
+	time_ns key_added_t, key_newest_t; /* the first and the last one */
+	time_ns key_retired_t; /* the one before the first was retired; TIME_NEVER */
 	int64_t issue_wall;      /* the latest wall-clock time of the server's at which it made tokens */
 	int64_t server_clock_ms; /* … and this far by now */
 	bool step_failed;
@@ -338,6 +348,10 @@ void duty_issued(struct oracle *o, struct slot *s, time_ns t);
 void duty_operator(struct oracle *o, const struct journal_event *ev);
 void duty_decision(struct oracle *o, struct dev *d, struct slot *s, const struct journal_event *ev);
 void duty_slot(struct oracle *o, struct dev *d, const struct slot *s);
+/* keys.c */
+void keys_event(struct oracle *o, const struct journal_event *ev);
+/* `issued`: when the token presented was made; TIME_NEVER: not known. */
+void keys_decision(struct oracle *o, struct dev *d, const struct slot *s, time_ns issued);
 /* script.c */
 void script_fired(struct oracle *o, struct slot *s, const struct journal_event *ev);
 void script_row(struct oracle *o, struct dev *d, const struct slot *s, enum row_name row, time_ns t);

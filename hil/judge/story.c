@@ -79,6 +79,7 @@ static void close_slot(struct oracle *o, struct dev *d, struct slot *s)
 		judge_token(o, d, s);
 		judge_tokenless(o, d, s);
 		duty_slot(o, d, s);
+		keys_decision(o, d, s, s->token_t);
 		script_slot(o, d, s);
 	}
 	if (d->server_slot == s)
@@ -112,6 +113,7 @@ struct slot *story_slot(struct oracle *o, struct dev *d, const char *req, time_n
 	close_slot(o, d, s);
 	snprintf(s->req, sizeof(s->req), "%s", req);
 	s->is_signed = s->signs = -1;
+	s->token_t = TIME_NEVER;
 	s->asked = TIME_NEVER;
 	s->t = t;
 	return s;
@@ -135,6 +137,8 @@ static void note_token(const struct oracle *o, struct dev *d, struct slot *s, ti
 	s->fam_known = issued != TIME_NEVER;
 	if (!f)
 		return;
+	if (strncmp(refresh ? f->jti : f->access_jti, s->jti, 8) == 0)
+		s->token_t = issued;
 	s->fam_live = f->live;
 	s->fam_acked = f->acked;
 	/* a second's slack: lives are whole seconds of the server's own clock */
@@ -271,6 +275,8 @@ void story_event(struct oracle *o, struct dev *d, const struct journal_event *ev
 		s = story_slot(o, d, ev->req, ev->t);
 		if (s)
 			s->commands = true;
+		if (s && strcmp(journal_text(ev, JF_NAME), "KEYS") == 0)
+			s->commands_keys = true;
 		break;
 	case J_DEVICE_CODE:
 		s = strcmp(journal_text(ev, JF_STATUS), "used") == 0 ? story_slot(o, d, ev->req, ev->t) : NULL;

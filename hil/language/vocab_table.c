@@ -165,7 +165,7 @@ const size_t vocab_actions_n = LENGTH(vocab_actions);
 #define INVARIANTS \
 	"transition-table continuity reply-matches-row authentic-refusals trusts-no-forgery same-story" \
 	" login-needs-code right-code-serves one-code one-family token-owner token-life" \
-	" clock-guard resource-codes refusals-signed acknowledged-kept sms-budget sms-story commands-once" \
+	" clock-guard token-keys resource-codes refusals-signed acknowledged-kept sms-budget sms-story commands-once" \
 	" timers registration takes-its-code stored-before-use idle-is-silent no-secret" \
 	" server-alive"
 #define REQ       true

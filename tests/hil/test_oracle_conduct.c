@@ -310,6 +310,25 @@ static const struct {
 			 ROW(60040, PROVISIONED, REFRESHING, "PV.401", "code=401") REFRESHES(60040, "q5")
 				 "60041 server token.presented req=q5 jti=b1 fam=f1 use=refresh\n" ANSWER(60041, "q5", "refreshToken", 200, "0") END(60050),
 	 NULL, BLAME_NONE, BACK},
+	{"a retired key's token serves",
+	 PROVISIONED_LIFE "41 server key.added id=k2\n42 server key.retired id=k1 why=operator\n" PUBLISHES(60032, "q4", "2")
+		 SERVED(60040, "q4") END(60050),
+	 "token-keys", BLAME_SERVER, NULL},
+	{"it serves through the overlap",
+	 PROVISIONED_LIFE "41 server key.added id=k2\n" PUBLISHES(60032, "q4", "2") SERVED(60040, "q4") END(60050), NULL,
+	 BLAME_NONE, NULL},
+	{"nobody is told of the new key",
+	 PROVISIONED_LIFE "41 server key.added id=k2\n" PUBLISHES(60032, "q4", "2") SERVED(60040, "q4")
+		 PUBLISHES(120032, "q5", "3") SERVED(120040, "q5") PUBLISHES(180032, "q6", "4") SERVED(180040, "q6") END(180050),
+	 "token-keys", BLAME_SERVER, NULL},
+	{"it is told of the new key",
+	 PROVISIONED_LIFE "41 server key.added id=k2\n" PUBLISHES(60032, "q4", "2")
+		 "60040 server command.sent req=q4 id=c1 name=KEYS\n60040 server server.decision req=q4 resource=publishMeasure "
+		 "code=200 signed=1\n60040 server token.presented req=q4 jti=a1 fam=f1 use=access\n" REPLY(60040, "q4", 200, "signed=1")
+			 ROW(60040, PROVISIONED, PROVISIONED, "PV.200", "code=200") PUBLISHES(120032, "q5", "3")
+				 SERVED(120040, "q5") PUBLISHES(180032, "q6", "4") SERVED(180040, "q6")
+					 PUBLISHES(240032, "q7", "5") SERVED(240040, "q7") END(240050),
+	 NULL, BLAME_NONE, NULL},
 	{"a TOTP step twice",
 	 ON ANSWER(10, "q1", "registerDevice", 200, "0") REPLY(12, "q1", 200, "signed=0")
 		 ROW(12, REGISTERING, LOGGING_IN, "RG.200_totp", "reg=r1 code=200") TOTP(12, "q2") TOTP(20, "q3") END(30),
@@ -356,7 +375,7 @@ static const struct {
 };
 
 /* All that an invariant of these says. */
-static const char *const told[] = {"trusts-no-forgery", "same-story", "clock-guard", "login-needs-code", "timers",   "registration", "takes-its-code", "stored-before-use", "right-code-serves",
+static const char *const told[] = {"trusts-no-forgery", "same-story", "clock-guard", "token-keys", "login-needs-code", "timers",   "registration", "takes-its-code", "stored-before-use", "right-code-serves",
 				   "one-code", "token-life",   "resource-codes", "refusals-signed"};
 
 START_TEST(each_life_is_judged)
