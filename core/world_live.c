@@ -5,13 +5,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/queue.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <gnutls/gnutls.h>
 #include <gnutls/crypto.h>
 
 #include "core/world_live_internal.h"
+
+#define LOOP_DESCRIPTORS 4 /* libev: epoll, timerfd, a pipe */
 
 struct live_actor {
 	struct live_loop *loop;
@@ -160,10 +164,30 @@ static void on_ending(struct ev_loop *ev, ev_prepare *w, int events)
 	arm(l, l->watched ? time_min(deadline, time_add(l->at.now, LIVE_BEAT_NS)) : deadline);
 }
 
+/* libev aborts where it finds no descriptor for its own pipe, so we ask before it does. */
+static bool descriptors_left(void)
+{
+	int fds[LOOP_DESCRIPTORS], n;
+
+	for (n = 0; n < LOOP_DESCRIPTORS; n++) {
+		fds[n] = eventfd(0, EFD_CLOEXEC);
+		if (fds[n] < 0)
+			break;
+	}
+	for (int i = 0; i < n; i++)
+		close(fds[i]);
+	return n == LOOP_DESCRIPTORS;
+}
+
 struct live_loop *live_loop_new(struct err *e)
 {
 	struct live_loop *l = calloc(1, sizeof(*l));
 
+	if (!descriptors_left()) {
+		err_set(e, ERR_ENVIRONMENT, "cannot start an event loop: too few descriptors are left (ulimit -n)");
+		free(l);
+		return NULL;
+	}
 	if (l)
 		l->ev = ev_default_loop(EVFLAG_AUTO);
 	if (!l || !l->ev) {

@@ -32,8 +32,11 @@ static int place(const struct proc_fd *fds, size_t n)
 
 	for (i = 0; i < n; i++) {
 		moved[i] = fcntl(fds[i].ours, F_DUPFD, 64);
-		if (moved[i] < 0)
+		if (moved[i] < 0) {
+			if (errno == EINVAL)
+				errno = EMFILE; /* there is no descriptor so high */
 			return -1;
+		}
 	}
 	for (i = 0; i < n; i++) {
 		if (dup2(moved[i], fds[i].theirs) < 0)
