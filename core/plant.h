@@ -42,6 +42,14 @@
 	X(ACCESS_AS_REFRESH, "access-as-refresh", "server", "an access token refreshes",                       \
 	  "our devices refresh with refresh tokens only: tests/server/test_enroll.c")                          \
 	X(COMMAND_REPEATED, "command-repeated", "server", "a command that is done is sent for ever", NULL)     \
+	X(COMMANDS_UNSIGNED, "commands-unsigned", "server", "commands bear no signature", NULL)                \
+	X(COMMAND_LOST, "command-lost", "server", "a command is sent once, whether its reply arrives or not", NULL) \
+	X(DONE_BY_ANYBODY, "done-by-anybody", "server", "whoever registers a uuid may end its commands",       \
+	  "our devices register as themselves: tests/server/test_policy.c")                                    \
+	X(DECOMMISSION_KEEPS, "decommission-keeps-tokens", "server", "a re-admitted device's old tokens are good", \
+	  NULL)                                                                                                \
+	X(FALLS_THROUGH, "404-falls-through", "server", "an unknown resource is served as a publish",          \
+	  "our devices know the resources: tests/server/test_enroll.c")                                        \
 	X(KEYS_NOT_OFFERED, "keys-not-offered", "server", "no device is told of a new token key", NULL)        \
 	X(RETIRED_KEY_SIGNS, "retired-key-signs", "server", "a retired token key signs on", NULL)              \
 	X(TOTP_STEP_REUSED, "totp-step-reused", "server", "a time step's code logs in again and again", NULL)  \
@@ -67,6 +75,8 @@
 	X(TOKENS_NOT_SYNCED, "tokens-not-synced", "device", "renames the token file before it is on disk",     \
 	  NULL)                                                                                                \
 	X(COMMAND_TWICE, "command-twice", "device", "a repeated command is done again", NULL)                  \
+	X(CONFIG_IGNORED, "config-ignored", "device", "a new publish interval is not taken", NULL)             \
+	X(RESET_IGNORED, "reset-ignored", "device", "RESET is done without forgetting anything", NULL)         \
 	X(PAUSE_IGNORED, "pause-ignored", "device", "publishes on though it was told to pause", NULL)          \
 	X(IDLE_ON_404, "idle-on-404", "device", "a 404 to register or login ends in IDLE", NULL)               \
 	X(RETRIES_ON_412, "retries-on-412", "device", "a 412 is asked again, for ever", NULL)                  \

@@ -181,7 +181,7 @@ int command_done(struct enroll_call *c)
 	int rv = 0;
 
 	/* who has shown nothing yet must not end what waits for another's device */
-	if (m->resource == MSG_REGISTER || c->r->code != 200 || PLANTED(COMMAND_REPEATED))
+	if ((m->resource == MSG_REGISTER && !PLANTED(DONE_BY_ANYBODY)) || c->r->code != 200 || PLANTED(COMMAND_REPEATED))
 		return 0;
 	for (unsigned i = 0; i < m->done_n; i++) {
 		rv = find(c->en, m->uuid, m->done[i], &cmd);
@@ -273,6 +273,8 @@ void command_attach(struct enroll *en, const struct instant *at, struct reply *r
 	    (r->resource == MSG_REGISTER && r->peer && r->peer->signed_refusals >= REPLY_SIGNED_MAX))
 		return;
 	if (first_fit(en, r, &c))
+		return;
+	if (PLANTED(COMMAND_LOST) && c.sent_ms)
 		return;
 	body = json_loads(c.body, 0, NULL);
 	if (!body)

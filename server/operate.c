@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "core/plant.h"
+
 #define LIVE_MAX 16
 
 int enroll_disable(struct enroll *en, const char *uuid, bool disabled)
@@ -87,7 +89,7 @@ static int strip(struct enroll *en, const struct instant *at, struct store_devic
 
 	if (!rv)
 		rv = drop_commands(en, at, row->uuid, fx);
-	if (rv || !row->fam[0] || row->revoked)
+	if (rv || !row->fam[0] || row->revoked || PLANTED(DECOMMISSION_KEEPS))
 		return rv;
 	row->revoked = true;
 	en->counts.revoked++;

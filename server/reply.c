@@ -120,7 +120,7 @@ void reply_settle(struct reply *r)
 		return;
 	if (!r->nonce[0])
 		return;
-	r->sign = r->command != NULL;
+	r->sign = r->command != NULL && !PLANTED(COMMANDS_UNSIGNED);
 	if (!reply_needs_signature(r->resource, r->code))
 		return;
 	if (r->peer && r->peer->signed_refusals >= REPLY_SIGNED_MAX) {

@@ -483,7 +483,8 @@ static void do_command(struct device *dev, enum device_cause cause, const struct
 		fx->failed = rv;
 		return;
 	}
-	take(dev, row, &nothing, at, fx);
+	if (!PLANTED(RESET_IGNORED) || r->command_kind != CMD_RESET)
+		take(dev, row, &nothing, at, fx);
 	FX_JOURNAL(fx, dev, J_COMMAND_DONE, JS(ID, fx_text(fx, r->command_id)),
 		   JS(NAME, msg_command_name(r->command_kind)));
 }

@@ -57,6 +57,20 @@ static bool named_done(const struct dev *d, const struct told *t, const char *re
 	return false;
 }
 
+/* Where a device stands that has done it (protocol.md §3, rows of PV). */
+static void judge_done(struct oracle *o, struct dev *d, const struct journal_event *ev)
+{
+	static const struct {
+		const char *name;
+		enum state_name state;
+	} ends[] = {{"PAUSE", STATE_PA}, {"RESET", STATE_NP}, {"IDLE", STATE_IDLE}};
+
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (strcmp(journal_text(ev, JF_NAME), ends[i].name) == 0 && d->added && d->state != ends[i].state)
+			oracle_find(o, INV_COMMAND, d, ev->t, BLAME_DEVICE, "%s is done, and the device is %s", ends[i].name,
+				    state_full(d->state));
+}
+
 void commands_event(struct oracle *o, struct dev *d, const struct journal_event *ev)
 {
 	struct told *t;
@@ -79,6 +93,7 @@ void commands_event(struct oracle *o, struct dev *d, const struct journal_event 
 		if (t->done_t != TIME_NEVER)
 			oracle_find(o, INV_COMMAND, d, ev->t, BLAME_DEVICE, "%s of one id is done again",
 				    journal_text(ev, JF_NAME));
+		judge_done(o, d, ev);
 		t->done_t = ev->t;
 		break;
 	default:

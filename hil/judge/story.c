@@ -153,6 +153,9 @@ static void on_operator(struct dev *d, const char *name)
 		d->disabled = true;
 	else if (strcmp(name, "enable") == 0 || strcmp(name, "readmit") == 0)
 		d->disabled = false;
+	/* whether the server says so or not, none of its tokens is good from here on */
+	for (unsigned i = 0; i < d->fams_n && strcmp(name, "decommission") == 0; i++)
+		d->fams[i].live = false;
 	if (strcmp(name, "lift") == 0 || strcmp(name, "readmit") == 0) {
 		d->quarantined = false;
 		d->reuses_n = 0;

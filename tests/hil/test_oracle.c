@@ -170,6 +170,18 @@ static const struct {
 	 "72 A[1] device.reply req=q4 code=200 signed=0\n"
 	 "72 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.200 code=200\n" END,
 	 "token-owner", BLAME_SERVER},
+	{"a RESET that forgets nothing", "why=settled",
+	 "64 A[1] command.done id=c1 name=RESET\n" END,
+	 "commands-once", BLAME_DEVICE},
+	{"decommissioned, re-admitted, and its old tokens good", "why=settled",
+	 "50 server operator name=decommission\n"
+	 "55 server operator name=readmit\n"
+	 "70 A[1] device.request req=q4 resource=publishMeasure\n"
+	 "71 server token.presented req=q4 jti=a1 fam=f1 use=access\n"
+	 "71 server server.decision req=q4 resource=publishMeasure code=200\n"
+	 "72 A[1] device.reply req=q4 code=200 signed=0\n"
+	 "72 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.200 code=200\n" END,
+	 "one-family", BLAME_SERVER},
 	{"SMS too soon", "why=settled",
 	 "400 server code.issued reg=r2 code_fp=c2\n400 server sms.queued id=m2 code_fp=c2\n" END, "sms-budget",
 	 BLAME_SERVER},
