@@ -122,6 +122,40 @@ static void check_fault_times(struct reader *r, const struct yaml_node *faults, 
 	}
 }
 
+static json_int_t rotations(json_t *list)
+{
+	json_int_t n = 0;
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(list, i, one) {
+		const char *what = json_string_value(json_object_get(one, "do"));
+		const char *then = json_string_value(json_object_get(json_object_get(one, "then"), "do"));
+		json_int_t times = json_object_get(one, "times") ? json_integer_value(json_object_get(one, "times")) : 1;
+
+		n += (what && strcmp(what, "rotate_key") == 0 ? times : 0) + (then && strcmp(then, "rotate_key") == 0 ? times : 0);
+	}
+	return n;
+}
+
+/* A server of ours refuses to start with a key_overlap that tokens outlive; rigs have one key to rotate to. */
+static void check_keys(struct reader *r, const struct yaml_node *at, const struct yaml_node *node, json_t *plan)
+{
+	json_t *set = json_object_get(plan, "settings"), *overlap = json_object_get(set, "key_overlap"),
+	       *life = json_object_get(set, "refresh_max");
+	struct settings initial;
+	json_int_t o, l;
+
+	settings_default(&initial);
+	o = overlap ? json_integer_value(overlap) : initial.v[SETTING_KEY_OVERLAP];
+	l = life ? json_integer_value(life) : initial.v[SETTING_REFRESH_MAX];
+	if (o < l)
+		diag_error(r->ds, r->src, yaml_get(node, "settings") ? yaml_get(node, "settings")->at : at->at, NULL,
+			   "key_overlap is shorter than refresh_max: tokens would outlive their key");
+	if (rotations(json_object_get(plan, "steps")) + rotations(json_object_get(plan, "faults")) > 1)
+		diag_error(r->ds, r->src, at->at, NULL, "the token key rotates at most once a scenario");
+}
+
 void scenario_whole(struct reader *r, const struct yaml_node *node, json_t *plan)
 {
 	const struct yaml_node *at = yaml_get(node, "timeout"), *faults = yaml_get(node, "faults");
@@ -131,6 +165,7 @@ void scenario_whole(struct reader *r, const struct yaml_node *node, json_t *plan
 		at = yaml_get(node, "name"); /* the default is fine, this scenario is not */
 	if (!at)
 		at = node;
+	check_keys(r, yaml_get(node, "name") ? yaml_get(node, "name") : node, node, plan);
 	if (json_object_get(plan, "xfail") && json_object_get(plan, "quarantine"))
 		diag_error(r->ds, r->src, yaml_get(node, "quarantine")->at, NULL,
 			   "'xfail' says that it fails, 'quarantine' that nobody knows: one of them");
