@@ -206,7 +206,6 @@ const struct vocab_key vocab_keys[] = {
 	{"defaults scenario", "parameters", VOCAB_OTHER, NULL, ANY, OPT, NULL, "Names for values: `$name` or `$(name)` stands for them, `$name.member` for a mapping's member, `$$` for a '$'.", "parameters: {ttl: 2s}"},
 	{"scenario", "repeat", VOCAB_MAP, "repeat", ANY, OPT, "repeat", "Many runs with seeds of their own, of which a share must pass.", "repeat: {runs: 200, pass: \">= 98%\", confidence: 95%}"},
 	{"scenario", "start", VOCAB_TIME, NULL, ANY, OPT, "start_ns", "Time of day (UTC) at the scenario's start, for `at` with a time of day; the virtual rig's clocks stand there.", "start: \"01:30\""},
-	{"scenario", "clock", VOCAB_LATER, NULL, ANY, OPT, NULL, "Clocks that stand wrong.", NULL},
 
 	{"modems", "senders", VOCAB_COUNT, NULL, 1, VOCAB_MODEMS_MAX, OPT, "senders", "Modems that send; 4 where not said.", "senders: 8"},
 	{"modems", "receivers", VOCAB_COUNT, NULL, 1, VOCAB_MODEMS_MAX, OPT, "receivers", "Modems that receive; 2 where not said.", "receivers: 4"},

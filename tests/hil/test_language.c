@@ -558,7 +558,7 @@ static void feed(const char *text, size_t len)
 START_TEST(test_mutants)
 {
 	static const char *const files[] = {"scenarios/sms.yaml", "scenarios/power.yaml", "scenarios/bad/faults.yaml",
-					    "scenarios/bad/not-yet.yaml", "scenarios/bad/who.yaml",
+					    "scenarios/bad/thresholds.yaml", "scenarios/bad/who.yaml",
 					    "scenarios/bad/unknown-words.yaml", "scenarios/bad/wrong-kinds.yaml",
 					    "scenarios/language.yaml", "scenarios/bad/matrix-names.yaml",
 					    "scenarios/bad/include.yaml"};
