@@ -47,6 +47,14 @@ static void fill_params(ngtcp2_transport_params *tp, const struct quic_config *c
 	}
 }
 
+/* ngtcp2 0.12.1 leaves its pointer behind when it fails, to what it has freed. */
+static int made(struct quic_conn *c, int rv)
+{
+	if (rv)
+		c->qc = NULL;
+	return rv;
+}
+
 static int client_start(struct quic_conn *c, const ngtcp2_path *path, const ngtcp2_cid *scid)
 {
 	struct quic_endpoint *ep = c->ep;
@@ -58,8 +66,8 @@ static int client_start(struct quic_conn *c, const ngtcp2_path *path, const ngtc
 	fill_params(&tp, &ep->cfg);
 	dcid.datalen = QUIC_CID_LEN;
 	secret_fill(c->secret, dcid.data, dcid.datalen);
-	return ngtcp2_conn_client_new(&c->qc, &dcid, scid, path, NGTCP2_PROTO_VER_V1, &quic_client_callbacks,
-				      &st, &tp, NULL, c);
+	return made(c, ngtcp2_conn_client_new(&c->qc, &dcid, scid, path, NGTCP2_PROTO_VER_V1,
+					      &quic_client_callbacks, &st, &tp, NULL, c));
 }
 
 static int server_start(struct quic_conn *c, const ngtcp2_path *path, const ngtcp2_cid *scid,
@@ -84,8 +92,8 @@ static int server_start(struct quic_conn *c, const ngtcp2_path *path, const ngtc
 		return ERR_TLS;
 	if (cid_add(c, o->hd->dcid.data, o->hd->dcid.datalen))
 		return ERR_NOMEM;
-	return ngtcp2_conn_server_new(&c->qc, &o->hd->scid, scid, path, o->hd->version,
-				      &quic_server_callbacks, &st, &tp, NULL, c);
+	return made(c, ngtcp2_conn_server_new(&c->qc, &o->hd->scid, scid, path, o->hd->version,
+					      &quic_server_callbacks, &st, &tp, NULL, c));
 }
 
 static void count_in(struct quic_conn *c)

@@ -98,10 +98,14 @@ struct effects_mark effects_mark(struct effects *fx)
 
 void effects_back_to(struct effects *fx, const struct effects_mark *mark)
 {
-	while (TAILQ_LAST(&fx->events, effect_events) != mark->event)
-		TAILQ_REMOVE(&fx->events, TAILQ_LAST(&fx->events, effect_events), next);
-	while (TAILQ_LAST(&fx->sms, effect_smses) != mark->sms)
-		TAILQ_REMOVE(&fx->sms, TAILQ_LAST(&fx->sms, effect_smses), next);
+	struct effect_event *event;
+	struct effect_sms *sms;
+
+	/* the macro asks for its element more than once: never for "the last one" by name */
+	while ((event = TAILQ_LAST(&fx->events, effect_events)) != mark->event)
+		TAILQ_REMOVE(&fx->events, event, next);
+	while ((sms = TAILQ_LAST(&fx->sms, effect_smses)) != mark->sms)
+		TAILQ_REMOVE(&fx->sms, sms, next);
 }
 
 const char *effects_text(struct effects *fx, const char *s)

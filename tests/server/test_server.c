@@ -10,6 +10,7 @@
 
 #include "core/crash.h"
 #include "core/quic.h"
+#include "server/effects.h"
 #include "server/server.h"
 
 #define DATAGRAM_MAX 65536
@@ -528,6 +529,43 @@ START_TEST(scripted_answers)
 }
 END_TEST
 
+static unsigned events_in(struct effects *fx)
+{
+	struct effect_event *e;
+	unsigned n = 0;
+
+	TAILQ_FOREACH(e, &fx->events, next)
+		n++;
+	return n;
+}
+
+/* A decision that is undone takes back what it said and nothing else, however much that was. */
+START_TEST(undone_decisions)
+{
+	const struct server_sms sms = {.id = "i", .uuid = "u", .to = "t", .text = "x", .r = ""};
+	struct effects_mark mark;
+	struct effects fx = {0};
+
+	effects_init(&fx);
+	for (unsigned before = 0; before < 3; before++) {
+		mark = effects_mark(&fx);
+		for (unsigned n = 1; n < 5; n++) {
+			for (unsigned i = 0; i < n; i++) {
+				effects_event(&fx, NULL, true, 1, "u", NULL, NULL, J_CODE_ISSUED, NULL, 0);
+				effects_sms(&fx, &sms);
+			}
+			effects_back_to(&fx, &mark);
+			ck_assert_uint_eq(events_in(&fx), before);
+			ck_assert(TAILQ_EMPTY(&fx.sms) == (before == 0));
+		}
+		effects_event(&fx, NULL, true, 1, "u", NULL, NULL, J_CODE_USED, NULL, 0);
+		effects_sms(&fx, &sms);
+	}
+	ck_assert_int_eq(TAILQ_FIRST(&fx.events)->ev.kind, J_CODE_USED);
+	effects_fini(&fx);
+}
+END_TEST
+
 START_TEST(killed_by_a_fault)
 {
 	ck_assert(said_ok("{\"do\":\"fault\",\"fault\":{\"name\":\"k\",\"on\":\"code.issued\",\"do\":\"kill\"}}"));
@@ -827,6 +865,7 @@ int main(void)
 	tcase_add_loop_test(tc, crash_points, 0, 3 * CRASH_POINTS_TRIED);
 	tcase_add_test(tc, armed_faults);
 	tcase_add_test(tc, scripted_answers);
+	tcase_add_test(tc, undone_decisions);
 	tcase_add_test(tc, killed_by_a_fault);
 	tcase_add_test(tc, a_kill_hides_no_commit);
 	tcase_add_test(tc, reply_fault_while_waiting);
