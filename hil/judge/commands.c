@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SILENT_MAX 2 /* publishes in a row without a command that waits */
+
 static struct told *told(struct oracle *o, struct dev *d, const char *id)
 {
 	struct told *t;
@@ -26,7 +28,7 @@ static struct told *told(struct oracle *o, struct dev *d, const char *id)
 	t = &d->told[d->told_n++ % ORACLE_COMMANDS];
 	memset(t, 0, sizeof(*t));
 	snprintf(t->id, sizeof(t->id), "%s", id);
-	t->done_t = t->span = TIME_NEVER;
+	t->done_t = t->span = t->sent_t = t->closed_t = TIME_NEVER;
 	return t;
 }
 
@@ -43,6 +45,7 @@ static void on_queued(struct told *t, const struct journal_event *ev)
 	int64_t span = journal_int(ev, JF_WAIT_NS, -1);
 
 	t->span = span < 0 ? TIME_NEVER : (time_ns)span;
+	t->queued = true;
 }
 
 /* Where a register names it nobody has shown who asks, so only the others count. */
@@ -88,6 +91,9 @@ void commands_event(struct oracle *o, struct dev *d, const struct journal_event 
 		if (t->closed || (t->done_t != TIME_NEVER && named_done(d, t, ev->req)))
 			oracle_find(o, INV_COMMAND, d, ev->t, BLAME_SERVER, "%s is sent though %s", journal_text(ev, JF_NAME),
 				    t->closed ? "it was closed" : "the request names it as done");
+		if (t->sent_t == TIME_NEVER)
+			t->sent_t = ev->t;
+		t->silent = 0;
 		break;
 	case J_COMMAND_DONE:
 		if (t->done_t != TIME_NEVER)
@@ -98,6 +104,23 @@ void commands_event(struct oracle *o, struct dev *d, const struct journal_event 
 		break;
 	default:
 		t->closed = true;
+		t->closed_t = ev->t;
 		break;
+	}
+}
+
+/* "The server repeats a command until a request names its id" (protocol.md §2). */
+void commands_slot(struct oracle *o, struct dev *d, const struct slot *s)
+{
+	if (!s->has_decision || s->decision != 200 || s->forced || s->commands || strcmp(s->resource, "publishMeasure") != 0 ||
+	    s->asked == TIME_NEVER)
+		return;
+	for (unsigned i = 0; d->told && i < ORACLE_COMMANDS; i++) {
+		struct told *t = &d->told[i];
+
+		if (!t->queued || t->sent_t >= s->asked || t->done_t <= s->t || t->closed_t <= s->t)
+			continue;
+		if (++t->silent == SILENT_MAX)
+			oracle_find(o, INV_COMMAND, d, s->t, BLAME_SERVER, "a command that is not done is not sent again");
 	}
 }

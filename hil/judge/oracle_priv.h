@@ -114,6 +114,9 @@ struct told {
 	time_ns done_t; /* TIME_NEVER: the device has not done it */
 	time_ns span;   /* of a PAUSE or between measures; TIME_NEVER: not told */
 	bool closed;    /* the server will not send it any more */
+	bool queued;    /* by an operator, and not by a fault */
+	time_ns sent_t, closed_t; /* the first time; TIME_NEVER */
+	unsigned silent; /* publishes in a row that were granted without it, though it was sent and not done */
 };
 
 /* A request that a dying server may have decided without telling. */
@@ -356,7 +359,9 @@ void keys_decision(struct oracle *o, struct dev *d, const struct slot *s, time_n
 void script_fired(struct oracle *o, struct slot *s, const struct journal_event *ev);
 void script_row(struct oracle *o, struct dev *d, const struct slot *s, enum row_name row, time_ns t);
 void script_slot(struct oracle *o, struct dev *d, const struct slot *s);
-/* commands.c: how long a command's PAUSE is, or its interval; TIME_NEVER where that was not told. */
+/* commands.c */
+void commands_slot(struct oracle *o, struct dev *d, const struct slot *s);
+/* How long a command's PAUSE is, or its interval; TIME_NEVER where that was not told. */
 time_ns commands_span(const struct dev *d, const char *id);
 /* lives.c: what control and run are compared by */
 void lives_begin(struct oracle *o);

@@ -81,6 +81,7 @@ static void close_slot(struct oracle *o, struct dev *d, struct slot *s)
 		duty_slot(o, d, s);
 		keys_decision(o, d, s, s->token_t);
 		script_slot(o, d, s);
+		commands_slot(o, d, s);
 	}
 	if (d->server_slot == s)
 		d->server_slot = NULL;

@@ -339,6 +339,17 @@ static const struct {
 			 "20 A[1] device.code req=q3 reg=r1 code_fp=t1 status=used why=totp\n"
 			 "20 A[1] device.request req=q3 reg=r1 resource=login\n" ANSWER(20, "q3", "login", 200, "0") END(30),
 	 NULL, BLAME_NONE, NULL},
+	{"a command whose reply was lost is forgotten",
+	 PROVISIONED_LIFE COMMAND("RESET", -1) PUBLISHES(60032, "q4", "2") "60040 server command.sent req=q4 id=1 name=RESET\n"
+		 ROW(70032, PROVISIONED, PROVISIONED, "PV.no_answer", "wait_ns=1000000000") PUBLISHES(71032, "q5", "2")
+			 SERVED(71040, "q5") PUBLISHES(120032, "q6", "3") SERVED(120040, "q6") END(120050),
+	 "commands-once", BLAME_SERVER, NULL},
+	{"a command that was taken back is not sent again",
+	 PROVISIONED_LIFE COMMAND("RESET", -1) PUBLISHES(60032, "q4", "2") "60040 server command.sent req=q4 id=1 name=RESET\n"
+		 ROW(70032, PROVISIONED, PROVISIONED, "PV.no_answer", "wait_ns=1000000000")
+			 "70500 server command.closed id=1 name=RESET why=cancelled\n" PUBLISHES(71032, "q5", "2") SERVED(71040, "q5")
+				 PUBLISHES(120032, "q6", "3") SERVED(120040, "q6") END(120050),
+	 NULL, BLAME_NONE, NULL},
 	/* what a fault made of a reply */
 	{"wrong tokens are believed", AWAITS SMS(20) TAKES(20) GRANTS(30, "q2") SCRIPT(30) REPLY(32, "q2", 200, "signed=0 fam=f1")
 					      STORES ROW(32, LOGGING_IN, PROVISIONED, "LI.200", "reg=r1 req=q2 code=200")
@@ -375,7 +386,7 @@ static const struct {
 };
 
 /* All that an invariant of these says. */
-static const char *const told[] = {"trusts-no-forgery", "same-story", "clock-guard", "token-keys", "login-needs-code", "timers",   "registration", "takes-its-code", "stored-before-use", "right-code-serves",
+static const char *const told[] = {"trusts-no-forgery", "same-story", "clock-guard", "commands-once", "token-keys", "login-needs-code", "timers",   "registration", "takes-its-code", "stored-before-use", "right-code-serves",
 				   "one-code", "token-life",   "resource-codes", "refusals-signed"};
 
 START_TEST(each_life_is_judged)
