@@ -430,14 +430,12 @@ void ask_wait(struct ask *a, int64_t ms)
 
 const char *ask_reg(int n)
 {
-	static const char *const regs[ASK_REGS] = {"",
-						   "10000000000000000000000000000001",
-						   "20000000000000000000000000000002",
-						   "30000000000000000000000000000003",
-						   "40000000000000000000000000000004",
-						   "50000000000000000000000000000005",
-						   "60000000000000000000000000000006",
-						   "70000000000000000000000000000007"};
+	static char regs[32][REGISTRATION_LEN + 1];
+
+	ck_assert(n >= 0 && n < 32);
+	/* no two begin alike: that is what an SMS names them by */
+	if (n)
+		snprintf(regs[n], sizeof(regs[n]), "%08x%024x", (unsigned)n << 24 | 1u, (unsigned)n);
 	return regs[n];
 }
 
