@@ -271,6 +271,7 @@ static void on_server_state(struct oracle *o, const struct journal_event *ev)
 		return;
 	if (strcmp(state, "down") == 0) {
 		o->server_up = false;
+		o->down_at = ev->t;
 		death_event(o, ev->t);
 		snprintf(o->down_why, sizeof(o->down_why), "%s", journal_text(ev, JF_WHY));
 		return;
@@ -561,7 +562,7 @@ static void judge_server(struct oracle *o, const struct oracle_end *end, time_ns
 	if (end->server_died)
 		oracle_find(o, INV_SERVER, NULL, t, BLAME_SERVER, "the server ended: %s", end->server_died);
 	else if (o->server_seen && !o->server_up && !o->down_for_good)
-		oracle_find(o, INV_SERVER, NULL, t, BLAME_SERVER, "the server is down at the end%s%s",
+		oracle_find(o, INV_SERVER, NULL, o->down_at, BLAME_SERVER, "the server is down at the end%s%s",
 			    o->down_why[0] ? ": " : "", o->down_why);
 }
 

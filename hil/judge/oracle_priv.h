@@ -294,6 +294,7 @@ struct oracle {
 	bool started, ended;
 	time_ns start, last;
 	char end_why[200], down_why[64];
+	time_ns down_at; /* when the server last went down */
 
 	char ill_modem[160]; /* one that was READY and is not, and why; "": none */
 	char ill_name[40];

@@ -379,6 +379,8 @@ static json_t *read_event(struct reader *r, const struct yaml_node *n, const str
 	if (journal_kind_by_name(n->text) >= 0)
 		return json_string(n->text);
 	value_hint(n, k, hint, sizeof(hint));
+	if (!*hint)
+		snprintf(hint, sizeof(hint), "all of them: docs/journal.md");
 	diag_error(r->ds, r->src, n->at, hint, "unknown event %s", yaml_describe(n, what, sizeof(what)));
 	return NULL;
 }
@@ -594,6 +596,22 @@ void read_unknown_key(struct reader *r, const struct yaml_node *key, const char 
 	diag_error(r->ds, r->src, key->at, hint, "unknown key '%.60s'", key->text);
 }
 
+/* How a mapping of `place` is written; NULL where no row shows it. */
+static const char *map_example(const char *place)
+{
+	const char *dot = strrchr(place, '.'), *key = dot ? dot + 1 : place;
+	size_t len = strlen(key);
+
+	for (size_t i = 0; i < vocab_keys_n; i++) {
+		const char *example = vocab_keys[i].example;
+
+		if (example && strcmp(vocab_keys[i].key, key) == 0 && strncmp(example, key, len) == 0 &&
+		    strncmp(example + len, ": {", 3) == 0)
+			return example;
+	}
+	return NULL;
+}
+
 static void find_missing(struct reader *r, const struct yaml_node *n, const char *place)
 {
 	for (size_t i = 0; i < vocab_keys_n; i++) {
@@ -607,10 +625,12 @@ static void find_missing(struct reader *r, const struct yaml_node *n, const char
 bool read_maps(struct reader *r, const struct yaml_node *n, const char *place, json_t *out, const char *place2,
 	       json_t *out2)
 {
-	char what[SHOWN];
+	char what[SHOWN], hint[160] = "";
 
 	if (n->kind != YAML_KIND_MAP) {
-		diag_error(r->ds, r->src, n->at, NULL, "a mapping is wanted here, not %s",
+		if (map_example(place))
+			snprintf(hint, sizeof(hint), "as in %s", map_example(place));
+		diag_error(r->ds, r->src, n->at, hint, "a mapping is wanted here, not %s",
 			   yaml_describe(n, what, sizeof(what)));
 		return false;
 	}

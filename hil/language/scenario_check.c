@@ -156,6 +156,30 @@ static void check_keys(struct reader *r, const struct yaml_node *at, const struc
 		diag_error(r->ds, r->src, at->at, NULL, "the token key rotates at most once a scenario");
 }
 
+/* What ends behind the scenario's end, as the server's return or the power's, is never seen. */
+static void check_second_halves(struct reader *r, const struct yaml_node *faults, json_t *plan)
+{
+	const struct yaml_item *i = faults && faults->kind == YAML_KIND_LIST ? faults->first : NULL;
+	json_int_t timeout = ns_of(plan, "timeout_ns");
+	json_t *list = json_object_get(plan, "faults");
+	char a[40], b[40];
+
+	for (size_t n = 0; i; i = i->next, n++) {
+		json_t *fault = json_array_get(list, n), *args = json_object_get(fault, "args");
+		const char *what = json_string_value(json_object_get(fault, "do"));
+		json_int_t at = ns_of(fault, "at_ns"), back = ns_of(json_object_get(fault, "then"), "after_ns");
+
+		if (what && strcmp(what, "restart") == 0 && ns_of(args, "after_ns") > back)
+			back = ns_of(args, "after_ns");
+		if (what && strcmp(what, "power_cycle") == 0 && ns_of(args, "off_ns") > back)
+			back = ns_of(args, "off_ns");
+		if (back && yaml_get(i->value, "at") && at < timeout && back >= timeout - at)
+			diag_error(r->ds, r->src, yaml_get(i->value, "at")->at, NULL,
+				   "what follows '%s' comes %s later, not before the scenario's timeout, %s: it never happens",
+				   what ? what : "", seconds(back, a, sizeof(a)), seconds(timeout, b, sizeof(b)));
+	}
+}
+
 void scenario_whole(struct reader *r, const struct yaml_node *node, json_t *plan)
 {
 	const struct yaml_node *at = yaml_get(node, "timeout"), *faults = yaml_get(node, "faults");
@@ -174,6 +198,7 @@ void scenario_whole(struct reader *r, const struct yaml_node *node, json_t *plan
 	check_waits(r, yaml_get(node, "steps"), plan);
 	check_code_wait(r, yaml_get(node, "faults"), plan);
 	check_fault_times(r, faults, plan, 0);
+	check_second_halves(r, faults, plan);
 	for (const struct yaml_item *i = faults && faults->kind == YAML_KIND_LIST ? faults->first : NULL; i; i = i->next)
 		n++;
 	check_fault_times(r, yaml_get(node, "answers"), plan, n);

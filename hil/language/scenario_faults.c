@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/smstext.h"
 #include "core/time.h"
 #include "hil/language/who.h"
 
@@ -177,6 +178,10 @@ static void read_at(struct reader *r, const struct yaml_node *n, json_t *out)
 		read_at_time(r, n, out);
 		return;
 	}
+	if (n->kind == YAML_KIND_SCALAR && journal_kind_by_name(n->text) >= 0) {
+		diag_error(r->ds, r->src, n->at, NULL, "'at' is for a time; an event goes with 'on': write on: %s", n->text);
+		return;
+	}
 	v = read_value(r, n, &row);
 	if (v)
 		read_put(r, out, "at_ns", v);
@@ -317,6 +322,18 @@ void scenario_disk_check(struct reader *r, const struct yaml_node *n, json_t *ar
 		diag_error(r->ds, r->src, n->at, NULL, "one fsync fails, and then it is over: leave out 'for'");
 }
 
+/* A text that a device takes for no code makes it wait, where its author wants it to log in. */
+static void check_code(struct reader *r, const struct yaml_node *with, const char *code)
+{
+	static const char letters[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+	size_t len = strlen(code);
+
+	if (len < CODE_LEN || len > CODE_LEN_MAX || strspn(code, letters) != len)
+		diag_warn(r->ds, r->src, with->at, "as in with: \"AAAAAAAAAAAA\"",
+			  "not %d to %d letters and digits: the device takes it for no code, and goes on waiting", CODE_LEN,
+			  CODE_LEN_MAX);
+}
+
 static void check_args(struct reader *r, const struct yaml_node *map, const struct yaml_node *n,
 		       const struct vocab_action *a, json_t *args)
 {
@@ -326,6 +343,8 @@ static void check_args(struct reader *r, const struct yaml_node *map, const stru
 		diag_error(r->ds, r->src, yaml_get(map, "unsynced")->at, NULL, "'unsynced' goes with 'on': between two events everything is synced");
 	if (strcmp(a->name, "drop") == 0 && !json_object_get(args, "up") && !json_object_get(args, "down"))
 		diag_error(r->ds, r->src, n->at, "as in {at: 5s, do: drop, up: 1}", "'drop' wants 'up', 'down' or both");
+	if (strcmp(a->name, "replace_code") == 0 && json_object_get(args, "with"))
+		check_code(r, yaml_get(map, "with"), json_string_value(json_object_get(args, "with")));
 	if (strcmp(a->name, "reply") == 0)
 		scenario_reply(r, map, n, args);
 }

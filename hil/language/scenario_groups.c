@@ -22,6 +22,23 @@ static void fallback_bool(struct reader *r, json_t *group, const char *key, bool
 		read_put(r, group, key, json_boolean(v));
 }
 
+/* The record of a group allows SMS where its author did not think of it: such a device is refused by 412. */
+static void warn_no_factor(struct reader *r, const struct yaml_node *n, json_t *g)
+{
+	const struct yaml_node *methods = yaml_get(n, "methods");
+	json_t *word;
+	size_t i;
+
+	if (!methods || !json_array_size(json_object_get(g, "methods")) || json_object_get(g, "registered") || json_is_false(json_object_get(g, "known")))
+		return;
+	json_array_foreach(json_object_get(g, "methods"), i, word) {
+		if (strcmp(json_string_value(word), "SMS") == 0)
+			return;
+	}
+	diag_warn(r->ds, r->src, methods->at, "registered: [TOTP]",
+		  "these devices do not offer SMS, and their record allows nothing else: they are refused with 412");
+}
+
 static void read_group(struct reader *r, const struct yaml_node *n, const char *name, const char *connection,
 		       json_t *list)
 {
@@ -38,6 +55,7 @@ static void read_group(struct reader *r, const struct yaml_node *n, const char *
 		read_put(r, g, "count", json_integer(1));
 	if (type && type->kind == YAML_KIND_LIST && !type->first)
 		diag_error(r->ds, r->src, type->at, NULL, "'type' is an empty list");
+	warn_no_factor(r, n, g);
 	fallback_bool(r, g, "known", true);
 	fallback_bool(r, g, "disabled", false);
 	fallback_bool(r, g, "accept_unsigned", false);
@@ -52,11 +70,27 @@ static void read_group(struct reader *r, const struct yaml_node *n, const char *
 	read_append(r, list, g);
 }
 
+/* A group that was given its number alone, as in `{A: 3}`; a slip of the pen in a group's key is none. */
+static bool lone_number(const struct yaml_item *i)
+{
+	struct vocab_near near;
+	char said[96];
+
+	if (i->value->kind != YAML_KIND_SCALAR || !i->value->text[0] ||
+	    strspn(i->value->text, "0123456789") != strlen(i->value->text) || !who_group_name(i->key->text))
+		return false;
+	vocab_near_init(&near, i->key->text);
+	for (size_t k = 0; k < vocab_keys_n; k++)
+		if (vocab_at(&vocab_keys[k], "group"))
+			vocab_near_offer(&near, vocab_keys[k].key);
+	return !*vocab_near_text(&near, said, sizeof(said));
+}
+
 /* `{count: 5}` is one group; `{A: {…}, B: {…}}` names them. */
 static bool names_groups(const struct yaml_node *n)
 {
 	for (const struct yaml_item *i = n->first; i; i = i->next)
-		if (!vocab_find("group", i->key->text) && i->value->kind == YAML_KIND_MAP)
+		if (!vocab_find("group", i->key->text) && (i->value->kind == YAML_KIND_MAP || lone_number(i)))
 			return true;
 	return false;
 }
@@ -87,6 +121,9 @@ json_t *scenario_groups(struct reader *r, const struct yaml_node *n, const char 
 				diag_error(r->ds, r->src, item->key->at, NULL,
 					   "'%.60s' cannot be a group's name (a letter first, then letters, digits, '-' and '_'; "
 					   "not all, others, server, s1, r1)", item->key->text);
+			else if (item->value->kind != YAML_KIND_MAP)
+				diag_error(r->ds, r->src, item->value->at, "as in A: {count: 10}", "group '%.60s' wants a mapping, not %s",
+					   item->key->text, yaml_describe(item->value, what, sizeof(what)));
 			else
 				read_group(r, item->value, item->key->text, connection, list);
 		}

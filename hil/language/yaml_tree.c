@@ -337,6 +337,19 @@ static void on_event(struct reading *r, const yaml_event_t *ev)
 	}
 }
 
+/* The first byte of the index-th character of a text that is UTF-8 (bytes_fit); 0 behind its end. */
+static char byte_at(const struct source *src, size_t index)
+{
+	const unsigned char *p = (const unsigned char *)src->text, *end = p + src->len;
+	unsigned cp;
+
+	if (src->len >= 3 && memcmp(p, "\xEF\xBB\xBF", 3) == 0)
+		p += 3;
+	while (index-- && p < end)
+		p += diag_utf8_length(p, (size_t)(end - p), &cp);
+	return p < end ? (char)*p : '\0';
+}
+
 static void syntax_error(struct reading *r, const yaml_parser_t *p)
 {
 	struct mark at = mark_of(&p->problem_mark);
@@ -348,6 +361,11 @@ static void syntax_error(struct reading *r, const yaml_parser_t *p)
 	}
 	if (p->problem && (strstr(p->problem, "expected key") || strstr(p->problem, "'-' indicator")))
 		hint = "is it indented as what stands above it?";
+	/* what people write without quotes here: a device, and a count */
+	else if (p->problem && strstr(p->problem, "',' or '}'") && byte_at(r->src, p->problem_mark.index) == '[')
+		hint = "inside { } a text with [ or ] stands in quotes: \"A[3]\"";
+	else if ((p->problem && strstr(p->problem, "cannot start any token")) || strstr(context, "block scalar"))
+		hint = "a text that begins with a sign stands in quotes: \">= 2\"";
 	if (*context)
 		diag_error(r->ds, r->src, at, hint, "not YAML: %s %s begun at line %d", p->problem, context,
 			   mark_of(&p->context_mark).line);

@@ -68,6 +68,12 @@ static const struct {
 	{"a: [1\n", "error: not YAML:"},
 	{"a: 1\n b: 2\n", "t.yaml:2:3: error: not YAML:"},
 	{"- a\nb: 1\n", "t.yaml:2:1: error: not YAML:"},
+	/* what people forget to quote */
+	{"final: {A[2]: IDLE}\n", "begun at line 1 (inside { } a text with [ or ] stands in quotes: \"A[3]\")"},
+	{"x: é\nfinal: {A[2]: IDLE}\n", "stands in quotes: \"A[3]\")"},
+	{"a: {b: c\nd: 1\n", "begun at line 1\n"}, /* no bracket, no word about one */
+	{"a: {b: >= 2}\n", "(a text that begins with a sign stands in quotes: \">= 2\")"},
+	{"a:\n  b: >= 2\n", "(a text that begins with a sign stands in quotes: \">= 2\")"},
 };
 
 START_TEST(test_tree)
