@@ -113,38 +113,19 @@ static int room(struct enroll *en, const char *uuid)
 	return rv == ERR_NOTFOUND ? 0 : rv;
 }
 
-int command_queue(struct enroll *en, const struct instant *at, const char *uuid, json_t *command, bool lab,
-		  struct store_command *out, struct err *e)
+static bool id_valid(const char *id)
 {
-	json_t *body = checked(command, lab, e);
-	uint8_t id[ID_BYTES];
-	int rv;
+	size_t n = strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-");
 
-	if (!body)
-		return ERR_PARSE;
-	memset(out, 0, sizeof(*out));
-	if (!registry_find(en->registry, uuid))
-		rv = err_set(e, ERR_NOTFOUND, "no such device in the registry");
-	else
-		rv = room(en, uuid);
-	if (rv == ERR_LIMIT)
-		err_set(e, rv, "%d commands wait for this device already; cancel one", COMMANDS_MAX);
-	if (!rv) {
-		secret_fill(en->secret, id, sizeof(id));
-		hash_hex(id, sizeof(id), out->id);
-		snprintf(out->uuid, sizeof(out->uuid), "%s", uuid);
-		snprintf(out->name, sizeof(out->name), "%s", json_string_value(json_object_get(body, "name")));
-		out->queued_ms = at->unix_ms;
-		rv = store_decide(en->store);
-		if (!rv)
-			rv = put(en, out, body);
-		if (store_decided(en->store, rv == 0) && !rv)
-			rv = ERR_IO;
-		if (rv)
-			err_set(e, rv, rv == ERR_LIMIT ? "the command is too long" : "storage failed");
-	}
-	json_decref(body);
-	return rv;
+	return n >= 1 && n <= COMMAND_ID_MAX && !id[n];
+}
+
+static void draw_id(struct enroll *en, char out[COMMAND_ID_MAX + 1])
+{
+	uint8_t raw[ID_BYTES];
+
+	secret_fill(en->secret, raw, sizeof(raw));
+	hash_hex(raw, sizeof(raw), out);
 }
 
 static int find(struct enroll *en, const char *uuid, const char *id, struct store_command *out)
@@ -157,6 +138,46 @@ static int find(struct enroll *en, const char *uuid, const char *id, struct stor
 			return 0;
 		n = out->n;
 	}
+	return rv;
+}
+
+int command_queue(struct enroll *en, const struct instant *at, const char *uuid, json_t *command, const char *id,
+		  bool lab, struct store_command *out, struct err *e)
+{
+	json_t *body;
+	int rv;
+
+	if (id && !id_valid(id))
+		return err_set(e, ERR_PARSE, "an id is 1 to %d letters, digits and '-'", COMMAND_ID_MAX);
+	if (id && !find(en, uuid, id, out))
+		return ERR_EXISTS;
+	body = checked(command, lab, e);
+	if (!body)
+		return ERR_PARSE;
+	memset(out, 0, sizeof(*out));
+	if (!registry_find(en->registry, uuid))
+		rv = err_set(e, ERR_NOTFOUND, "no such device in the registry");
+	else
+		rv = room(en, uuid);
+	if (rv == ERR_LIMIT)
+		err_set(e, rv, "%d commands wait for this device already; cancel one", COMMANDS_MAX);
+	if (!rv) {
+		if (id)
+			snprintf(out->id, sizeof(out->id), "%s", id);
+		else
+			draw_id(en, out->id);
+		snprintf(out->uuid, sizeof(out->uuid), "%s", uuid);
+		snprintf(out->name, sizeof(out->name), "%s", json_string_value(json_object_get(body, "name")));
+		out->queued_ms = at->unix_ms;
+		rv = store_decide(en->store);
+		if (!rv)
+			rv = put(en, out, body);
+		if (store_decided(en->store, rv == 0) && !rv)
+			rv = ERR_IO;
+		if (rv)
+			err_set(e, rv, rv == ERR_LIMIT ? "the command is too long" : "storage failed");
+	}
+	json_decref(body);
 	return rv;
 }
 

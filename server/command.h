@@ -11,12 +11,13 @@
 #define COMMAND_SECONDS_MAX 86400 /* of a PAUSE, of a publish interval */
 
 /* Queues `command` ({"name", …}; borrowed) for a device, durably with the next commit, and
- * gives it an id. PAUSE wants `seconds`, CONFIG `publishInterval` (both cut to a day), KEYS
+ * gives it an id, or the asker's own `id` (1…36 letters, digits and '-'; NULL: none): where that one
+ * waits already it is `out`, and ERR_EXISTS, so that who missed the answer may ask again. PAUSE wants `seconds`, CONFIG `publishInterval` (both cut to a day), KEYS
  * may have `keys` (else the server's two newest when it is sent). ERR_PARSE with what is
  * wanted, ERR_NOTFOUND: not in the registry, ERR_LIMIT: COMMANDS_MAX wait already, ERR_IO.
  * `lab`: UNKNOWN, which no device knows, is fine too. */
-int command_queue(struct enroll *en, const struct instant *at, const char *uuid, json_t *command, bool lab,
-		  struct store_command *out, struct err *e);
+int command_queue(struct enroll *en, const struct instant *at, const char *uuid, json_t *command, const char *id,
+		  bool lab, struct store_command *out, struct err *e);
 /* Takes one out of the queue; ERR_NOTFOUND. A device that has it already does it all the same. */
 int command_cancel(struct enroll *en, const char *uuid, const char *id, struct store_command *out);
 

@@ -9,7 +9,7 @@
  *   clock, clock-accept               server/clock.h
  *   show {uuid}
  *   list {from?, limit?}              devices of the registry by index; "next" where there are more
- *   command {uuid, command}           queues {"name", …}; "id" in the reply
+ *   command {uuid, command, id?}      queues {"name", …}; "id" in the reply
  *   cancel {uuid, id?}                that one, or all of the device; "cancelled" counts
  *   commands {uuid?, from?, limit?}   what waits; "next" where there is more
  *   stats

@@ -48,7 +48,10 @@ json_t *control_command(struct server *s, json_t *request, struct err *e)
 		err_set(e, ERR_PARSE, "which uuid?");
 		return NULL;
 	}
-	rv = command_queue(s->enroll, &s->at, uuid, json_object_get(request, "command"), s->cfg.lab, &c, e);
+	rv = command_queue(s->enroll, &s->at, uuid, json_object_get(request, "command"), control_text(request, "id"),
+			   s->cfg.lab, &c, e);
+	if (rv == ERR_EXISTS)
+		return json_pack("{s:s}", "id", c.id);
 	return rv || settle(s, J_COMMAND_QUEUED, &c, NULL, e) ? NULL : json_pack("{s:s}", "id", c.id);
 }
 

@@ -456,8 +456,14 @@ static void operate(struct plan *p, const struct act *a, unsigned index)
 	json_t *req = json_pack("{s:s, s:s}", "do", a->what, "uuid", p->devices[index].identity.uuid);
 	json_t *command = json_object_get(a->args, "command");
 
-	if (req && command)
+	/* an id of its own: a rig whose server died before it answered asks again */
+	if (req && command) {
+		char id[24];
+
+		snprintf(id, sizeof(id), "op-%u", ++p->operated);
 		json_object_set(req, "command", command);
+		json_object_set_new(req, "id", json_string(id));
+	}
 	if (req)
 		p->rig.operate(p->rig.ctx, a->at, req);
 	json_decref(req);

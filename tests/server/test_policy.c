@@ -22,8 +22,8 @@ static int queue(int dev, const char *text, bool lab, char id[COMMAND_ID_MAX + 1
 	int rv;
 
 	ck_assert_ptr_nonnull(j);
-	rv = command_queue(a.en, &a.at, dev < 0 ? "00000000-0000-0000-0000-000000000000" : test_uuids[dev], j, lab, &c,
-			   &e);
+	rv = command_queue(a.en, &a.at, dev < 0 ? "00000000-0000-0000-0000-000000000000" : test_uuids[dev], j, NULL, lab,
+			   &c, &e);
 	json_decref(j);
 	ck_assert_int_eq(rv != 0, e.text[0] != '\0');
 	if (!rv) {
@@ -215,6 +215,31 @@ START_TEST(bounded_and_cancelled)
 	ask_publish(&a, 0, a.tokens[0][0]);
 	ck_assert_ptr_nonnull(strstr(a.command, ids[1]));
 	ck_assert_int_eq(queue(0, "{\"name\":\"RESET\"}", false, NULL), 0);
+}
+END_TEST
+
+/* Who missed the answer asks again. */
+START_TEST(asked_again)
+{
+	static const char *const bad[] = {"", "a b", "0123456789012345678901234567890123456", "\303\266"};
+	json_t *pause = json_pack("{s:s, s:i}", "name", "PAUSE", "seconds", 5);
+	struct store_command c;
+	struct err e = {0};
+
+	bootstrap(0, 1);
+	ck_assert_int_eq(command_queue(a.en, &a.at, test_uuids[0], pause, "op-1", false, &c, &e), 0);
+	ck_assert_str_eq(c.id, "op-1");
+	ask_turn(&a);
+	ck_assert_int_eq(command_queue(a.en, &a.at, test_uuids[0], pause, "op-1", false, &c, &e), ERR_EXISTS);
+	ck_assert_str_eq(c.id, "op-1");
+	ck_assert_int_eq(command_queue(a.en, &a.at, test_uuids[1], pause, "op-1", false, &c, &e), 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		ck_assert_int_eq(command_queue(a.en, &a.at, test_uuids[0], pause, bad[i], false, &c, &e), ERR_PARSE);
+	ask_publish(&a, 0, a.tokens[0][0]);
+	ck_assert_ptr_nonnull(strstr(a.command, "\"op-1\""));
+	ask_done(MSG_PUBLISH, 0, 0, a.tokens[0][0], "op-1");
+	ck_assert_str_eq(a.command, "");
+	json_decref(pause);
 }
 END_TEST
 
@@ -566,6 +591,7 @@ int main(void)
 	tcase_add_test(t, idle_rides_on_any_200);
 	tcase_add_test(t, what_it_may_cost);
 	tcase_add_test(t, bounded_and_cancelled);
+	tcase_add_test(t, asked_again);
 	tcase_add_test(t, failed_commit);
 	t = tcase(s, "quarantine");
 	tcase_add_test(t, third_reuse_in_a_day);
