@@ -410,6 +410,9 @@ void console_end(struct console *c, const struct run_result *r)
 		fputs(" · interrupted", c->out);
 	fputc('\n', c->out);
 	put_sms(c, r);
+	if (run_result_unjudged(r))
+		fprintf(c->out, "invariants that nobody could judge: %u (report.json says which, and why)\n",
+			run_result_unjudged(r));
 	run_result_sha256(r, hash);
 	if (hash[0])
 		fprintf(c->out, "journal SHA-256 %s\n", hash);

@@ -221,6 +221,7 @@ static json_t *totals_json(const struct run_result *r)
 	json_object_set_new(j, "cells_hit", count(cells_hit(sum.rows)));
 	json_object_set_new(j, "cells_total", count(cells_count()));
 	json_object_set_new(j, "never", never_json(sum.rows));
+	json_object_set_new(j, "invariants_unjudged", count(run_result_unjudged(r)));
 	for (unsigned m = 0; m < METRIC_COUNT; m++)
 		histogram_fini(&sum.metrics[m]);
 	return j;

@@ -151,6 +151,17 @@ void check_result_fini(struct check_result *c)
 	memset(c, 0, sizeof(*c));
 }
 
+unsigned run_result_unjudged(const struct run_result *r)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < r->n; i++)
+		for (size_t k = 0; r->scenarios[i]->verdict != VERDICT_SKIP && k < r->scenarios[i]->checks_n; k++)
+			n += r->scenarios[i]->checks[k].kind == CHECK_INVARIANT &&
+			     r->scenarios[i]->checks[k].status == CHECK_UNJUDGED;
+	return n;
+}
+
 void run_result_sha256(const struct run_result *r, char out[65])
 {
 	uint8_t digest[HASH_SIZE];

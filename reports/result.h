@@ -145,6 +145,9 @@ void run_result_fini(struct run_result *r);
 /* A new scenario, owned by the run; NULL and ERR_EXISTS where the id is taken, ERR_NOMEM. */
 struct scenario_result *run_result_add(struct run_result *r, const char *id, struct err *e);
 unsigned run_result_count(const struct run_result *r, enum verdict v);
+/* Invariants of scenarios that were run which nobody could judge: told of by a server's journal
+ * that there was not. */
+unsigned run_result_unjudged(const struct run_result *r);
 /* One hash for a run: SHA-256, in lower-case hex, of the lines "<journal's SHA-256>  <id>\n"
  * of all scenarios that have a journal, in the order in which they stand (the files').
  * "" where none has one. */

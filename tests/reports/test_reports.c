@@ -237,6 +237,29 @@ START_TEST(the_first_minute_looks_as_promised)
 }
 END_TEST
 
+/* A green run against a server that tells nothing says how much nobody could judge. */
+START_TEST(what_nobody_judged_is_counted)
+{
+	struct run_result r;
+	char *text;
+
+	run_result_init(&r);
+	for (int i = 0; i < 3; i++) {
+		static const char *const ids[] = {"s/a", "s/b", "s/skipped"};
+		struct scenario_result *s = add(&r, ids[i], i == 2 ? VERDICT_SKIP : VERDICT_PASS, 1);
+
+		check_unjudged(scenario_add_check(s, CHECK_INVARIANT, "one-family", NULL, "x"), "no server journal");
+		scenario_add_check(s, CHECK_INVARIANT, "timers", NULL, "x");
+		check_unjudged(scenario_add_check(s, CHECK_EXPECTATION, "codes", NULL, "x"), "no server journal");
+	}
+	ck_assert_uint_eq(run_result_unjudged(&r), 2);
+	text = screen(&r, CONSOLE_AUTO);
+	ck_assert_ptr_nonnull(strstr(text, "invariants that nobody could judge: 2 "));
+	free(text);
+	run_result_fini(&r);
+}
+END_TEST
+
 START_TEST(one_cause_is_one_line)
 {
 	struct run_result r;
@@ -402,6 +425,7 @@ int main(int argc, char **argv)
 	tcase_add_loop_test(t, a_broken_histogram_is_refused, 0, 5);
 	tcase_add_test(t, the_first_minute_looks_as_promised);
 	tcase_add_test(t, one_cause_is_one_line);
+	tcase_add_test(t, what_nobody_judged_is_counted);
 	tcase_add_loop_test(t, durations_read_well, 0, sizeof(spans) / sizeof(spans[0]));
 	tcase_add_test(t, an_id_stands_once);
 	tcase_add_test(t, causes_are_bounded);
