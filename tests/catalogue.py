@@ -34,7 +34,7 @@ def find(name, quoted):
             return "no suite has it"
         return None if quoted is None or f'"{quoted}"' in text else f'no row is called "{quoted}"'
     theme = re.fullmatch(r"e2e/test_(\w+)\.py", inside)
-    runs = re.search(rf"foreach\(theme [^)]*\b{theme[1]}\b", suites) if theme else inside in suites
+    runs = inside in suites or (theme and re.search(rf"foreach\(theme [^)]*\b{theme[1]}\b", suites))
     return None if runs else "no test runs it"
 
 
