@@ -389,8 +389,8 @@ void oracle_event(struct oracle *o, const struct journal_event *ev)
 	}
 	if (d)
 		lives_event(o, d, ev);
-	/* behind the end the rig takes the server down */
-	if (!o->ended || ev->kind != J_SERVER_STATE)
+	/* behind the end the rig takes the server down, and with it the devices' links */
+	if (!o->ended || (ev->kind != J_SERVER_STATE && ev->kind != J_DEVICE_STATE))
 		expects_event(o->expects, o, d, ev);
 }
 

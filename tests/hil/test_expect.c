@@ -475,11 +475,17 @@ START_TEST(the_end_takes_the_server_down)
 	struct scenario_result r;
 	char *lines;
 
-	ck_assert_int_ge(asprintf(&lines, "%s5001 server server.state state=down\n", story_good), 0);
+	ck_assert_int_ge(asprintf(&lines,
+				  "%s5001 server server.state state=down\n"
+				  "5002 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.link_lost\n",
+				  story_good),
+			 0);
 	story_judge(PLAN("\"seen\": [{\"event\": \"server.state\", \"match\": {\"state\": \"down\"}, \"count\": {\"min\": 0, "
 			 "\"max\": 0}, " SRC "}]"),
 		    lines, &r);
 	ck_assert_int_eq(story_check(&r, "seen")->status, CHECK_PASSED);
+	ck_assert_uint_eq(r.rows[ROW_PV_LINK_LOST], 0);
+	ck_assert_uint_gt(r.rows[ROW_PV_200], 0);
 	scenario_result_fini(&r);
 	free(lines);
 }
