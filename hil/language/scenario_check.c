@@ -180,6 +180,41 @@ static void check_second_halves(struct reader *r, const struct yaml_node *faults
 	}
 }
 
+/* As a fault's time, so a network's: `n` is the network as the file has it, `network` as the plan has it. */
+static void check_network_times(struct reader *r, const struct yaml_node *n, json_t *network, json_t *plan)
+{
+	static const struct {
+		const char *key, *plan, *say;
+	} when[] = {{"blackhole", "at_ns", "it never begins"}, {"rebind", "after_ns", "it never comes"}};
+	json_int_t timeout = ns_of(plan, "timeout_ns");
+	char a[40], b[40];
+
+	for (size_t i = 0; n && n->kind == YAML_KIND_MAP && i < sizeof(when) / sizeof(when[0]); i++) {
+		const struct yaml_node *part = yaml_get(n, when[i].key);
+		json_int_t t = ns_of(json_object_get(network, when[i].key), when[i].plan);
+
+		part = part ? part : yaml_get(n, "profile");
+		if (part && t >= timeout)
+			diag_error(r->ds, r->src, part->at, NULL, "'%s' at %s is not before the scenario's timeout, %s: %s",
+				   when[i].key, seconds(t, a, sizeof(a)), seconds(timeout, b, sizeof(b)), when[i].say);
+	}
+}
+
+static void check_networks(struct reader *r, const struct yaml_node *node, json_t *plan)
+{
+	const struct yaml_node *devices = yaml_get(node, "devices");
+	json_t *group;
+	size_t i;
+
+	check_network_times(r, yaml_get(node, "network"), json_object_get(plan, "network"), plan);
+	json_array_foreach(json_object_get(plan, "groups"), i, group) {
+		const char *name = json_string_value(json_object_get(group, "name"));
+		const struct yaml_node *own = name ? yaml_get(devices, name) : NULL;
+
+		check_network_times(r, yaml_get(own ? own : devices, "network"), json_object_get(group, "network"), plan);
+	}
+}
+
 void scenario_whole(struct reader *r, const struct yaml_node *node, json_t *plan)
 {
 	const struct yaml_node *at = yaml_get(node, "timeout"), *faults = yaml_get(node, "faults");
@@ -199,6 +234,7 @@ void scenario_whole(struct reader *r, const struct yaml_node *node, json_t *plan
 	check_code_wait(r, yaml_get(node, "faults"), plan);
 	check_fault_times(r, faults, plan, 0);
 	check_second_halves(r, faults, plan);
+	check_networks(r, node, plan);
 	for (const struct yaml_item *i = faults && faults->kind == YAML_KIND_LIST ? faults->first : NULL; i; i = i->next)
 		n++;
 	check_fault_times(r, yaml_get(node, "answers"), plan, n);

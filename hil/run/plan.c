@@ -108,6 +108,8 @@ struct plan *plan_new(json_t *json, const struct plan_rig *rig, struct journal *
 	}
 	if (read_settings(p, e) || plan_read_groups(p, e))
 		goto fail;
+	if (plan_network_told(p) > p->hold)
+		p->hold = plan_network_told(p);
 	read_expect(p);
 	return p;
 fail:
@@ -269,7 +271,7 @@ void plan_start(struct plan *p, const struct instant *at)
 	json_t *arrive = json_object_get(p->json, "arrive");
 
 	p->started = at->now;
-	p->last_change = at->now;
+	p->last_change = p->last_idle = at->now;
 	p->timeout_at =
 		time_add(at->now, (time_ns)json_integer_value(json_object_get(p->json, "timeout_ns")));
 	for (unsigned i = 0; i < p->count; i++) {
@@ -290,6 +292,8 @@ void plan_state_changed(struct plan *p, const struct instant *at, unsigned index
 	if (from == to && plan_settled(to))
 		return;
 	p->last_change = at->now;
+	if (from == STATE_IDLE || to == STATE_IDLE)
+		p->last_idle = at->now;
 	p->unsettled += (unsigned)!plan_settled(to) - (unsigned)!plan_settled(from);
 	count_wrong(p, index, -1);
 	d->state = to;
@@ -340,7 +344,7 @@ static void close_step(struct plan *p, const struct instant *at, json_t *step, c
 	p->step_open = false;
 	p->step_deadline = TIME_NEVER;
 	p->step++;
-	p->last_change = at->now;
+	p->last_change = p->last_idle = at->now;
 }
 
 static void fail_wait(struct plan *p, const struct instant *at, json_t *step)
@@ -401,10 +405,12 @@ static bool steps_done(const struct plan *p)
 
 static time_ns settled_at(const struct plan *p)
 {
-	time_ns linger = p->silent_for > PLAN_LINGER_NS ? p->silent_for : PLAN_LINGER_NS;
-	time_ns held = time_add(p->started, p->hold);
+	time_ns t = p->last_change + PLAN_LINGER_NS, held = time_add(p->started, p->hold);
+	/* a fleet that refreshes all the time must not keep others from being silent */
+	time_ns silent = time_add(p->last_idle, p->silent_for);
 
-	return p->last_change + linger > held ? p->last_change + linger : held;
+	t = silent > t ? silent : t;
+	return held > t ? held : t;
 }
 
 static bool settled(const struct plan *p, time_ns now)
@@ -459,7 +465,7 @@ enum plan_end plan_expire(struct plan *p, const struct instant *at)
 			if (l.fault)
 				plan_timed_fired(p, at, l.fault);
 			plan_act(p, at, l.what, l.args, l.who, l.index);
-			p->last_change = at->now;
+			p->last_change = p->last_idle = at->now;
 		}
 		if (l.every && --l.times > 0) {
 			l.at += l.every;

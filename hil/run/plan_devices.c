@@ -321,6 +321,23 @@ json_t *plan_network(const struct plan *p, unsigned group)
 	return own ? own : json_object_get(p->json, "network");
 }
 
+time_ns plan_network_told(const struct plan *p)
+{
+	time_ns last = 0;
+
+	for (unsigned g = 0; g < p->groups_n; g++) {
+		json_t *network = plan_network(p, g), *dark = json_object_get(network, "blackhole");
+		json_t *rebind = json_object_get(network, "rebind");
+		time_ns over = time_add((time_ns)json_integer_value(json_object_get(dark, "at_ns")),
+					(time_ns)json_integer_value(json_object_get(dark, "for_ns")));
+		time_ns moved = (time_ns)json_integer_value(json_object_get(rebind, "after_ns"));
+
+		last = over > last ? over : last;
+		last = moved > last ? moved : last;
+	}
+	return last;
+}
+
 static bool any_net_action(json_t *list)
 {
 	enum plan_net_do what;

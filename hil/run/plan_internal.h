@@ -61,6 +61,7 @@ struct plan {
 	bool death_told; /* a fault that ends the server has said so; its death is expected */
 	unsigned unsettled; /* devices not in PV, PA, IDLE, OFF */
 	time_ns last_change;
+	time_ns last_idle; /* last change that `silent_for` counts from: a device into or out of IDLE, a step, a timed fault */
 	time_ns silent_for, hold; /* hold: lasts so long at least */
 	unsigned wrong_final;	/* settled devices whose state is not what `final` wants */
 	unsigned wrong_moving;	/* of these, the ones that may still change by themselves */
@@ -74,6 +75,9 @@ int plan_read_groups(struct plan *p, struct err *e);
 /* Calls `fn` for each device of `who` (NULL: all). */
 void plan_each(struct plan *p, json_t *who, void (*fn)(struct plan *, unsigned, void *), void *arg);
 bool plan_settled(enum state_name s);
+/* When the first blackhole and rebinding of every group's network are over, from the start: a
+ * scenario that ended before would pass without what its file asks for. 0: there is none. */
+time_ns plan_network_told(const struct plan *p);
 /* The uuids of `who` as a JSON array (new reference). */
 json_t *plan_uuids(struct plan *p, json_t *who);
 

@@ -236,6 +236,63 @@ START_TEST(silence_counts_from_the_last_change)
 }
 END_TEST
 
+/* A fleet that refreshes all the time keeps nobody from being silent, a step among it does. */
+START_TEST(silence_is_the_idle_ones)
+{
+	struct world w;
+
+	open_plan(&w, "\"groups\":[{\"name\":\"A\",\"count\":2}],\"expect\":{\"idle\":[{\"silent_for_ns\":10000000000}]}");
+	tick(&w, 0);
+	state(&w, 2, 0, STATE_IDLE);
+	state(&w, 3, 1, STATE_PV);
+	for (double s = 4; s < 11.6; s += 1) {
+		state(&w, s, 1, STATE_RF);
+		state(&w, s + 0.1, 1, STATE_PV);
+		ck_assert_int_eq(tick(&w, s + 0.5), PLAN_RUNNING);
+	}
+	ck_assert_int_eq(tick(&w, 11.9), PLAN_RUNNING);
+	ck_assert_int_eq(tick(&w, 12), PLAN_SETTLED);
+	close_plan(&w);
+	open_plan(&w, "\"groups\":[{\"name\":\"A\",\"count\":1}],\"expect\":{\"idle\":[{\"silent_for_ns\":10000000000}]},"
+		      "\"steps\":[{\"do\":\"sleep\",\"for_ns\":5000000000}]");
+	tick(&w, 0);
+	state(&w, 2, 0, STATE_IDLE);
+	tick(&w, 5);
+	ck_assert_int_eq(tick(&w, 14.9), PLAN_RUNNING);
+	ck_assert_int_eq(tick(&w, 15), PLAN_SETTLED);
+	close_plan(&w);
+}
+END_TEST
+
+/* What a network does at a time happens before everybody has settled and the scenario is over. */
+START_TEST(a_networks_times_are_waited_for)
+{
+	static const struct {
+		const char *plan;
+		double over;
+	} rows[] = {
+		{"\"network\":{\"blackhole\":{\"at_ns\":5000000000,\"for_ns\":2000000000}}", 7},
+		{"\"network\":{\"blackhole\":{\"at_ns\":5000000000,\"for_ns\":2000000000,\"every_ns\":7000000000}}", 7},
+		{"\"network\":{\"rebind\":{\"what\":\"port\",\"after_ns\":3000000000}}", 3},
+		{"\"network\":{\"loss\":0.1}", 0.8},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char text[300];
+		struct world w;
+
+		snprintf(text, sizeof(text), "\"groups\":[{\"name\":\"A\",\"count\":1}],%s", rows[i].plan);
+		open_plan(&w, text);
+		tick(&w, 0);
+		state(&w, 0.5, 0, STATE_PV);
+		ck_assert_int_eq(tick(&w, rows[i].over - 0.1), PLAN_RUNNING);
+		ck_assert_uint_eq(plan_deadline(w.plan), at_s(rows[i].over).now);
+		ck_assert_int_eq(tick(&w, rows[i].over), PLAN_SETTLED);
+		close_plan(&w);
+	}
+}
+END_TEST
+
 START_TEST(steps_walk_and_wait)
 {
 	struct world w;
@@ -587,6 +644,8 @@ int main(void)
 	int failed;
 
 	tcase_add_test(t, one_device_settles);
+	tcase_add_test(t, silence_is_the_idle_ones);
+	tcase_add_test(t, a_networks_times_are_waited_for);
 	tcase_add_test(t, wrong_idle_ends_at_once_and_pv_may_still_change);
 	tcase_add_test(t, timeout_says_who);
 	tcase_add_test(t, silence_counts_from_the_last_change);
