@@ -177,6 +177,10 @@ static void add_seen(struct reader *r, const struct yaml_node *n, json_t *list)
 		who = json_object_get(part, "who");
 		if (who && event)
 			check_teller(r, yaml_get(n, "who"), who, (enum journal_kind)journal_kind_by_name(event));
+		/* what must come later is theirs, too */
+		event = json_string_value(json_object_get(json_object_get(part, "before"), "event"));
+		if (who && event)
+			check_teller(r, yaml_get(n, "who"), who, (enum journal_kind)journal_kind_by_name(event));
 	}
 	read_put(r, part, "source", read_place(r, n));
 	read_append(r, list, part);
