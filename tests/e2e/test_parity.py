@@ -26,6 +26,7 @@ scenarios:
   - name: rows
     devices: {count: 1}
     network: {delay: 150ms}
+    steps: [{wait: PROVISIONED}, {sleep: 2s}]
     expect: {final: PROVISIONED}
   - name: verdict
     devices: {count: 1}
@@ -34,11 +35,13 @@ scenarios:
     devices: {count: 1}
     network: {delay: 150ms}
     parity: {compare: verdict, reason: the reply is slower than one SMS and faster than the other}
+    steps: [{wait: PROVISIONED}, {sleep: 2s}]
     expect: {final: PROVISIONED}
   - name: mended
     modems: {send_time: 700ms}
     devices: {count: 1}
     network: {delay: 150ms}
+    steps: [{wait: PROVISIONED}, {sleep: 2s}]
     expect: {final: PROVISIONED}
   - name: apart
     devices: {count: 1}
