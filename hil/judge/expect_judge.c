@@ -445,11 +445,46 @@ static int judge_threshold(const struct oracle *o, const struct threshold *t, st
 	return check_fail(c, got, why ? BLAME_HARNESS : BLAME_UNKNOWN, why, NULL, TIME_NEVER);
 }
 
+/* Was `x` missed by something that might still have come, had the scenario gone on? */
+static bool too_early(const struct oracle *o, const struct expect *x, const struct check_result *c)
+{
+	struct dev *d, *next;
+
+	if (c->status != CHECK_FAILED)
+		return false;
+	if (x->kind == EXPECT_COUNTS || x->kind == EXPECT_SEEN)
+		return x->count < x->range.min;
+	HASH_ITER(hh, o->devs, d, next)
+		if (x->kind == EXPECT_PATH && d->added && oracle_who(&x->who, d) && (d->state == STATE_PV || d->state == STATE_PA))
+			return true;
+	return false;
+}
+
+/* A scenario ends where every device has settled, whatever its counts and paths ask for: who did not
+ * know wonders why so little was seen. */
+static int tell_early_end(const struct oracle *o, const struct expects *x, size_t first, time_ns end,
+			  struct scenario_result *out)
+{
+	char span[32];
+
+	if (strcmp(o->end_why, "settled") != 0)
+		return 0;
+	for (size_t i = 0; i < x->n; i++)
+		if (too_early(o, &x->e[i], &out->checks[first + i]))
+			return scenario_note(out, "it ended at +%s, when every device had settled; a step as {sleep: 10s} makes "
+					     "it last", duration_text(oracle_since_start(o, end), span, sizeof(span)));
+	return 0;
+}
+
 int expects_judge(struct expects *x, const struct oracle *o, time_ns end, struct scenario_result *out)
 {
+	size_t first = out->checks_n;
+
 	for (size_t i = 0; i < x->n; i++)
 		if (judge_expect(o, &x->e[i], end, out))
 			return ERR_NOMEM;
+	if (tell_early_end(o, x, first, end, out))
+		return ERR_NOMEM;
 	for (size_t i = 0; i < x->t_n; i++)
 		if (judge_threshold(o, &x->t[i], out))
 			return ERR_NOMEM;

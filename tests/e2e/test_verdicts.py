@@ -39,6 +39,30 @@ scenarios:
     skip: needs a SIM with a PIN
     expect: {final: PROVISIONED}
 """)
+# ---- what might still have come ----
+early = scenario("early.yaml", """version: 1
+suite: early
+defaults: {settings: {publish_interval: 1s, access_ttl: 2s}}
+scenarios:
+  - name: counts
+    devices: {count: 1}
+    expect: {requests: {publishMeasure: ">= 5"}}
+  - name: paths
+    devices: {count: 1}
+    expect: {path: [..., REFRESHING, PROVISIONED]}
+  - name: too-many
+    devices: {count: 1}
+    expect: {requests: {publishMeasure: 0}}
+  - name: nothing-comes-of-idle
+    devices: {count: 1, known: false}
+    expect: {path: [..., AWAITING_CODE, ...]}
+""")
+_, text = run("run", "--out", "out-early", early)
+told = [s["id"] for s in json.loads((work / "out-early" / "latest" / "report.json").read_text())["scenarios"]
+        if any("when every device had settled" in n for n in s["notes"])]
+check("who asks for more than was waited for is told", told == ["early/counts", "early/paths"], text)
+check("on the console, too", text.count("a step as {sleep: 10s} makes it last") == 2, text)
+
 got = run("run", "--out", "out", mixed)
 expect("one of each", got, 1, "PASS  mixed/passes", "FAIL  mixed/fails", "mixed.yaml:10:13", "XFAIL mixed/known", "ticket 12",
        "XPASS mixed/cured", "ticket 13", "out/latest/mixed/fails", "1 skipped")
