@@ -454,9 +454,14 @@ static bool too_early(const struct oracle *o, const struct expect *x, const stru
 		return false;
 	if (x->kind == EXPECT_COUNTS || x->kind == EXPECT_SEEN)
 		return x->count < x->range.min;
-	HASH_ITER(hh, o->devs, d, next)
-		if (x->kind == EXPECT_PATH && d->added && oracle_who(&x->who, d) && (d->state == STATE_PV || d->state == STATE_PA))
-			return true;
+	HASH_ITER(hh, o->devs, d, next) {
+		if (x->kind != EXPECT_PATH || !d->added || !oracle_who(&x->who, d) ||
+		    (d->state != STATE_PV && d->state != STATE_PA))
+			continue;
+		for (unsigned i = 0; i < x->pattern.n; i++)
+			if (x->pattern.states[i] < STATE_COUNT && d->first[x->pattern.states[i]] == TIME_NEVER)
+				return true;
+	}
 	return false;
 }
 
