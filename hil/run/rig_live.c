@@ -211,7 +211,7 @@ static void live_close(struct rig *r)
 }
 
 const struct rig_ops rig_live_ops = {.name = "loopback",
-				     .jobs = 6,
+				     .jobs = 12,
 				     .capacity = 16,
 				     .open = live_open,
 				     .start = live_start,

@@ -19,6 +19,7 @@
 #include "hil/run/control.h"
 #include "hil/run/judging.h"
 #include "hil/run/repeat.h"
+#include "hil/run/turn.h"
 #include "reports/report.h"
 #include "reports/console.h"
 #include "reports/result.h"
@@ -36,7 +37,8 @@ struct runner {
 	struct folder *folder;
 	struct console *console;
 	json_t **plans;
-	size_t n, next;
+	size_t n, next;			    /* next: of `turns` */
+	size_t *turns;
 	struct repeats *repeats;	    /* whose units `plans` are */
 	json_t **asked;			    /* the plans as they were asked for */
 	size_t asked_n;
@@ -65,18 +67,6 @@ static const char *skip_reason(const struct runner *r, json_t *plan, char *why, 
 	if (*text_of(plan, "skip"))
 		return text_of(plan, "skip");
 	return rig_serves(r->o->rig, r->o->file, plan, why, size) ? NULL : why;
-}
-
-/* Devices of a plan: what it weighs on modems that all scenarios share. */
-static unsigned weight_of(json_t *plan)
-{
-	unsigned weight = 0;
-	size_t i;
-	json_t *group;
-
-	json_array_foreach(json_object_get(plan, "groups"), i, group) weight +=
-		(unsigned)json_integer_value(json_object_get(group, "count"));
-	return weight;
 }
 
 static void keep(struct runner *r, const struct job *job, struct scenario_result *s)
@@ -151,7 +141,7 @@ static void on_control_done(void *ctx, struct job *control)
 	struct job *job = control->asker;
 
 	r->running--;
-	r->weight -= weight_of(control->plan);
+	r->weight -= turn_weight(control->plan);
 	if (!r->ops->virtual_time)
 		tape_sort(control->tape);
 	/* a control that was cut short shows nothing */
@@ -177,7 +167,7 @@ static bool start_control(struct runner *r, struct job *job)
 	c->id = c->plan ? text_of(c->plan, "id") : "";
 	if (c->plan && c->tape && !r->ops->start(r->rig, c, &e)) {
 		r->running++;
-		r->weight += weight_of(c->plan);
+		r->weight += turn_weight(c->plan);
 		return true;
 	}
 	tape_free(c->tape);
@@ -192,7 +182,7 @@ static void on_done(void *ctx, struct job *job)
 	struct runner *r = ctx;
 
 	r->running--;
-	r->weight -= weight_of(job->plan);
+	r->weight -= turn_weight(job->plan);
 	if (!r->ops->virtual_time)
 		tape_sort(job->tape);
 	if (!start_control(r, job))
@@ -240,21 +230,21 @@ static void start_one(struct runner *r, size_t i)
 		return;
 	}
 	r->running++;
-	r->weight += weight_of(job->plan);
+	r->weight += turn_weight(job->plan);
 }
 
-/* In order: a heavy scenario waits until the lighter ones before it are done, and then
+/* In their turn: a heavy scenario waits until the lighter ones before it are done, and then
  * has the rig to itself; else its SMS would make everybody else's late. */
 static bool fits(const struct runner *r)
 {
 	return r->running == 0 || !r->ops->capacity ||
-	       r->weight + weight_of(r->plans[r->next]) <= r->ops->capacity;
+	       r->weight + turn_weight(r->plans[r->turns[r->next]]) <= r->ops->capacity;
 }
 
 static void start_more(struct runner *r)
 {
 	while (!r->stop && r->running < r->jobs_max && r->next < r->n && fits(r))
-		start_one(r, r->next++);
+		start_one(r, r->turns[r->next++]);
 }
 
 static void on_ready(void *ctx, bool ok, const char *why)
@@ -275,7 +265,8 @@ static void on_ready(void *ctx, bool ok, const char *why)
 /* What is cut short is reported as such, with the journal up to then. */
 static void abort_all(struct runner *r, bool hard)
 {
-	for (size_t i = 0; i < r->next; i++) {
+	for (size_t k = 0; k < r->next; k++) {
+		size_t i = r->turns[k];
 		struct job *job = r->controls[i].tape ? &r->controls[i] : &r->jobs[i];
 
 		if (!job->tape || !job->rig)
@@ -338,10 +329,13 @@ static void on_where(struct ev_loop *loop, ev_signal *w, int events)
 
 	(void)events;
 	fprintf(stderr, "%zu of %zu scenarios started, %u running:\n", r->next, r->n, r->running);
-	for (size_t i = 0; i < r->next; i++)
-		if (r->jobs[i].tape)
-			fprintf(stderr, "  %s: %.1f s, %zu journal lines\n", r->jobs[i].id,
-				ev_now(loop) - r->jobs[i].started_s, tape_count(r->jobs[i].tape));
+	for (size_t k = 0; k < r->next; k++) {
+		const struct job *job = &r->jobs[r->turns[k]];
+
+		if (job->tape)
+			fprintf(stderr, "  %s: %.1f s, %zu journal lines\n", job->id,
+				ev_now(loop) - job->started_s, tape_count(job->tape));
+	}
 }
 
 static void watch_signals(struct runner *r)
@@ -384,7 +378,9 @@ static int make_units(struct runner *r)
 		return ERR_NOMEM;
 	r->plans = repeats_units(r->repeats);
 	r->n = repeats_n(r->repeats);
-	return 0;
+	/* on a live rig time passes by itself: a long scenario that begins last keeps all waiting */
+	r->turns = turns_new(r->plans, r->n, !r->ops->virtual_time);
+	return r->turns ? 0 : ERR_NOMEM;
 }
 
 static int id_width(const struct runner *r)
@@ -445,13 +441,13 @@ static void skip_rest(struct runner *r)
 	char why[100];
 
 	snprintf(why, sizeof(why), "not begun: %s", r->cut ? r->cut : "the run ended");
-	for (size_t i = r->next; i < r->n; i++) {
+	for (; r->next < r->n; r->next++) {
+		size_t i = r->turns[r->next];
 		struct scenario_result *s = run_result_add(&r->result, text_of(r->plans[i], "id"), &e);
 
 		if (s && !scenario_skip(s, why))
 			repeats_ended(r->repeats, i, &r->result, s);
 	}
-	r->next = r->n;
 }
 
 static int not_whole(const struct err *e)
@@ -549,6 +545,7 @@ static void fini(struct runner *r)
 		json_decref(r->controls[i].plan);
 	}
 	free(r->jobs);
+	free(r->turns);
 	free(r->controls);
 	repeats_free(r->repeats);
 	console_free(r->console);
