@@ -91,6 +91,23 @@ static int judge_totp(struct enroll_call *c, const struct registry_device *dev, 
 	return grant(c, dev, row, reg);
 }
 
+/* A lost reply, asked for again with the code of a newer step: a device shows what is right
+ * when it asks. That step is used, too. ERR_AUTH: it is none. */
+static int next_totp(struct enroll_call *c, const struct registry_device *dev, struct store_device *row,
+		     struct store_registration *reg, const uint8_t mac[HASH_SIZE])
+{
+	int64_t step = totp_step(dev, row, c->at->unix_ms, c->m->code);
+	int rv;
+
+	if (!step || step <= row->totp_step)
+		return ERR_AUTH;
+	row->totp_step = step;
+	row->totp_at_ms = c->at->unix_ms;
+	memcpy(reg->mac, mac, sizeof(reg->mac));
+	rv = store_registration_put(c->en->store, reg);
+	return rv ? rv : store_device_put(c->en->store, row);
+}
+
 static int judge(struct enroll_call *c, const struct registry_device *dev, struct store_device *row,
 		 struct store_registration *reg, const uint8_t mac[HASH_SIZE])
 {
@@ -111,9 +128,11 @@ static int judge(struct enroll_call *c, const struct registry_device *dev, struc
 		if (PLANTED(LOGIN_GRACE_FORGOTTEN) || !family_alive(row, reg->fam) ||
 		    !family_grace_left(c->en, row, c->at, true))
 			return refuse(c, "used");
-		if (!hash_equal(mac, reg->mac, HASH_SIZE))
+		rv = hash_equal(mac, reg->mac, HASH_SIZE) ? 0 : reg->totp ? next_totp(c, dev, row, reg, mac) : ERR_AUTH;
+		if (rv == ERR_AUTH)
 			return wrong_code(c, reg);
-		rv = family_reply(c, dev, row);
+		if (!rv)
+			rv = family_reply(c, dev, row);
 		if (!rv)
 			c->r->why = "grace";
 		return rv;

@@ -87,6 +87,25 @@ START_TEST(totp_step_once)
 }
 END_TEST
 
+/* A device computes the code when it asks: behind a lost reply, the time may have gone on. */
+START_TEST(totp_lost_reply_over_a_step)
+{
+	totp_register_ok(1);
+	totp_login(1, totp_code(0), 200, "ok");
+	ask_wait(&a, 30 * S);
+	totp_login(1, totp_code(-2), 401, "wrong"); /* of before the login */
+	totp_login(1, totp_code(0), 200, "grace");
+	ck_assert_str_eq(a.tokens[0][1], a.tokens[1][1]);
+	totp_login(1, totp_code(0), 200, "grace"); /* and that one's reply is lost as well */
+	totp_login(1, totp_code(-1), 401, "wrong");
+	ask_register(&a, T, 2);
+	ck_assert_int_eq(a.code, 429); /* the newer step is used */
+	ck_assert_int_eq(a.retry_after_s, 30);
+	ask_wait(&a, 180 * S);
+	totp_login(1, totp_code(0), 401, "used"); /* the grace is over */
+}
+END_TEST
+
 START_TEST(totp_tries)
 {
 	totp_register_ok(1);
@@ -202,6 +221,7 @@ int main(void)
 	tcase_add_test(t, totp_bootstrap);
 	tcase_add_loop_test(t, totp_drift, 0, 5);
 	tcase_add_test(t, totp_step_once);
+	tcase_add_test(t, totp_lost_reply_over_a_step);
 	tcase_add_test(t, totp_tries);
 	tcase_add_test(t, totp_tries_a_day);
 	tcase_add_test(t, totp_needs_a_fresh_registration);
