@@ -32,6 +32,9 @@ void expects_event(struct expects *x, const struct oracle *o, struct dev *d, con
 /* A token family came into being. */
 void expects_family(struct expects *x, const struct dev *d);
 
+/* Is `d` at its end in a state that a `final` about it names? Then it need not have settled. */
+bool expects_final(const struct expects *x, const struct dev *d);
+
 /* Adds one check an expectation and a threshold to `out`. 0 or ERR_NOMEM. */
 int expects_judge(struct expects *x, const struct oracle *o, time_ns end, struct scenario_result *out);
 

@@ -445,6 +445,14 @@ static int judge_threshold(const struct oracle *o, const struct threshold *t, st
 	return check_fail(c, got, why ? BLAME_HARNESS : BLAME_UNKNOWN, why, NULL, TIME_NEVER);
 }
 
+bool expects_final(const struct expects *x, const struct dev *d)
+{
+	for (size_t i = 0; i < x->n; i++)
+		if (x->e[i].kind == EXPECT_FINAL && x->e[i].state == d->state && oracle_who(&x->e[i].who, d))
+			return true;
+	return false;
+}
+
 /* Was `x` missed by something that might still have come, had the scenario gone on? */
 static bool too_early(const struct oracle *o, const struct expect *x, const struct check_result *c)
 {

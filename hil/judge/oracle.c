@@ -468,7 +468,7 @@ static int judge_timeout(struct oracle *o, time_ns t)
 		if (!d->added)
 			continue;
 		conduct_settle(o, d, t, true);
-		if (settled(d))
+		if (settled(d) || expects_final(o->expects, d))
 			continue;
 		oracle_state_text(d, text, sizeof(text));
 		blame = oracle_blame(o, d, &why);

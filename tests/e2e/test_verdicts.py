@@ -63,6 +63,22 @@ told = [s["id"] for s in json.loads((work / "out-early" / "latest" / "report.jso
 check("who asks for more than was waited for is told", told == ["early/counts", "early/paths"], text)
 check("on the console, too", text.count("a step as {sleep: 10s} makes it last") == 2, text)
 
+# ---- a state that nobody settles in ----
+moving = """  - name: NAME
+    timeout: 5s
+    devices: {count: 2}
+    settings: {code_wait: 60s}
+    faults: [{on: sms.submitted, who: "A[2]", do: lose}]
+    expect: EXPECT
+"""
+stays = scenario("stays.yaml", "version: 1\nsuite: stays\nscenarios:\n" + "".join(
+    moving.replace("NAME", name).replace("EXPECT", want) for name, want in (
+        ("as-wanted", '{final: {"A[1]": PROVISIONED, "A[2]": AWAITING_CODE}}'),
+        ("elsewhere", '{final: {"A[1]": PROVISIONED, "A[2]": LOGGING_IN}}'),
+        ("another-one", '{final: {"A[1]": PROVISIONED}}'))))
+expect("who is wanted in AWAITING_CODE need not settle", run("run", "--out", "out-stays", stays), 1, "PASS  stays/as-wanted",
+       "FAIL  stays/elsewhere", "FAIL  stays/another-one", "every device settled in time")
+
 got = run("run", "--out", "out", mixed)
 expect("one of each", got, 1, "PASS  mixed/passes", "FAIL  mixed/fails", "mixed.yaml:10:13", "XFAIL mixed/known", "ticket 12",
        "XPASS mixed/cured", "ticket 13", "out/latest/mixed/fails", "1 skipped")
