@@ -133,12 +133,13 @@ int check_main(int argc, char **argv)
 
 static const char list_usage[] =
 	"usage: quicrig list [--tag TAG]… [--filter EXPR] [--rig RIG] [PATH…]\n"
-	"       quicrig list --vocabulary | --reference\n\n"
+	"       quicrig list --vocabulary [WORD…] | --reference\n\n"
 	"Lists scenarios with their rigs and tags (default: " SCENARIOS ").\n"
 	"  --tag TAG       only those with one of these tags\n"
 	"  --filter EXPR   tags and names with and, or, not, ( ): \"smoke and not load\", \"idle/*\"\n"
 	"  --rig RIG       only those that this rig can serve\n"
-	"  --vocabulary    every key, word, action, setting and event of the language\n"
+	"  --vocabulary    every key, word, action, setting and event of the language; or what\n"
+	"                  these words are: lose, expect.seen, silent_for, code_wait\n"
 	"  --reference     the same as Markdown: the reference part of docs/scenarios.md\n"
 	"Exit: 0, 2 bad input, 4 nothing was selected\n";
 
@@ -193,6 +194,27 @@ static int print_list(const struct wanted *w)
 	return shown ? 0 : EXIT_NOTHING;
 }
 
+static int print_words_of(char **words, int n)
+{
+	struct vocab_near near;
+	char hint[96];
+	int rv = 0;
+
+	if (!n)
+		vocab_print(stdout);
+	for (int i = 0; i < n; i++) {
+		if (vocab_print_word(words[i], stdout))
+			continue;
+		vocab_near_init(&near, words[i]);
+		vocab_near_any(&near);
+		vocab_near_text(&near, hint, sizeof(hint));
+		fprintf(stderr, "quicrig list: error: the language has no word '%.60s'%s%s%s\n", words[i], *hint ? " (" : "", hint,
+			*hint ? ")" : "");
+		rv = EXIT_BAD_INPUT;
+	}
+	return rv;
+}
+
 int list_main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -202,6 +224,7 @@ int list_main(int argc, char **argv)
 		{NULL, 0, NULL, 0}};
 	struct wanted w = {.selector = selector_new()};
 	int option, rv = w.selector ? 0 : EXIT_BAD_INPUT;
+	bool words = false;
 
 	optind = 0;
 	while (!rv && (option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
@@ -210,8 +233,8 @@ int list_main(int argc, char **argv)
 			fputs(list_usage, stdout);
 			goto out;
 		case 'v':
-			vocab_print(stdout);
-			goto out;
+			words = true;
+			break;
 		case 'R':
 			vocab_reference(stdout);
 			goto out;
@@ -223,7 +246,9 @@ int list_main(int argc, char **argv)
 			rv = take_option(&w, option, "list");
 		}
 	}
-	if (rv)
+	if (!rv && words)
+		rv = print_words_of(argv + optind, argc - optind);
+	if (rv || words)
 		goto out;
 	rv = load(&w, argc - optind, argv + optind) ? EXIT_BAD_INPUT : 0;
 	diags_print(&w.ds, stderr);

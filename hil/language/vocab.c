@@ -234,22 +234,118 @@ static void print_actions(FILE *out)
 	fputc('\n', out);
 }
 
+/* Is this the place that `word` names? "seen" is expect.seen. */
+static bool is_called(const struct vocab_place *place, const char *word)
+{
+	const char *dot = strrchr(place->name, '.');
+
+	return strcmp(place->title, word) == 0 || strcmp(place->name, word) == 0 || (dot && strcmp(dot + 1, word) == 0);
+}
+
+/* `doc` stands below the title. */
+static void print_place(const struct vocab_place *place, const char *doc, FILE *out)
+{
+	fprintf(out, "%s\n", place->title);
+	if (doc[0])
+		fprintf(out, "  %s\n", doc);
+	for (size_t i = 0; i < vocab_keys_n; i++)
+		if (vocab_at(&vocab_keys[i], place->name))
+			print_key(&vocab_keys[i], out);
+	fputc('\n', out);
+}
+
+static void print_setting(enum setting k, const struct settings *initial, FILE *out)
+{
+	char value[64];
+
+	fprintf(out, "  %-28s %-8s %s\n", setting_name(k), setting_format(k, initial->v[k], value, sizeof(value)),
+		setting_doc(k));
+}
+
+static void print_event(enum journal_kind k, FILE *out)
+{
+	fprintf(out, "  %-18s %s\n", journal_kind_name(k), journal_kind_fields(k));
+}
+
+/* A key stands in several places: each names the ones that share its row. */
+static bool print_keys_called(const char *word, FILE *out)
+{
+	bool any = false;
+
+	if (strcmp(word, "*") == 0) /* any word: no name */
+		return false;
+	for (size_t p = 0; p < vocab_places_n; p++) {
+		const struct vocab_key *k = vocab_find(vocab_places[p].name, word);
+
+		if (!k || strcmp(k->key, word) != 0 || is_called(&vocab_places[p], word))
+			continue;
+		fprintf(out, "%s\n", vocab_places[p].title);
+		print_key(k, out);
+		fputc('\n', out);
+		any = true;
+	}
+	return any;
+}
+
+bool vocab_print_word(const char *word, FILE *out)
+{
+	const struct vocab_action *action = vocab_action(word);
+	int event = journal_kind_by_name(word), setting;
+	struct settings initial;
+	bool any = false;
+
+	settings_default(&initial);
+	for (size_t p = 0; p < vocab_places_n; p++) {
+		bool arguments = strncmp(vocab_places[p].name, "do.", 3) == 0;
+
+		if (!is_called(&vocab_places[p], word))
+			continue;
+		print_place(&vocab_places[p], arguments && action ? action->doc : vocab_places[p].doc, out);
+		any = true;
+		if (arguments)
+			action = NULL;
+	}
+	if (action) { /* it takes no arguments */
+		fprintf(out, "do: %s\n  %s\n\n", action->name, action->doc);
+		any = true;
+	}
+	any = print_keys_called(word, out) || any;
+	setting = setting_by_name(word);
+	if (setting >= 0) {
+		fputs("A setting, with its default\n", out);
+		print_setting((enum setting)setting, &initial, out);
+	}
+	if (event >= 0) {
+		fputs("An event of the journal and its fields\n", out);
+		print_event((enum journal_kind)event, out);
+	}
+	if (state_by_name(word) >= 0)
+		fprintf(out, "A state of devices: %s (docs/device.md)\n", state_full((enum state_name)state_by_name(word)));
+	return any || setting >= 0 || event >= 0 || state_by_name(word) >= 0;
+}
+
+void vocab_near_any(struct vocab_near *near)
+{
+	for (size_t i = 0; i < vocab_places_n; i++)
+		vocab_near_offer(near, vocab_places[i].title);
+	for (size_t i = 0; i < vocab_keys_n; i++)
+		vocab_near_offer(near, vocab_keys[i].key);
+	for (size_t i = 0; i < vocab_actions_n; i++)
+		vocab_near_offer(near, vocab_actions[i].name);
+	for (int k = 0; k < SETTING_COUNT; k++)
+		vocab_near_offer(near, setting_name((enum setting)k));
+	for (int k = 0; k < J_END; k++)
+		vocab_near_offer(near, journal_kind_name((enum journal_kind)k));
+	for (int s = 0; s < STATE_COUNT; s++)
+		vocab_near_offer(near, state_full((enum state_name)s));
+}
+
 void vocab_print(FILE *out)
 {
 	struct settings initial;
-	char value[64];
 
-	for (size_t p = 0; p < vocab_places_n; p++) {
-		const struct vocab_place *place = &vocab_places[p];
-
-		fprintf(out, "%s\n", place->title);
-		if (place->doc[0])
-			fprintf(out, "  %s\n", place->doc);
-		for (size_t i = 0; i < vocab_keys_n; i++)
-			if (vocab_at(&vocab_keys[i], place->name))
-				print_key(&vocab_keys[i], out);
-		fputc('\n', out);
-	}
+	for (size_t p = 0; p < vocab_places_n; p++)
+		print_place(&vocab_places[p], vocab_places[p].doc, out);
 	print_actions(out);
 	fputs("States\n ", out);
 	for (int s = 0; s < STATE_COUNT; s++)
@@ -257,10 +353,8 @@ void vocab_print(FILE *out)
 	fputs("\n\nSettings, with their defaults\n", out);
 	settings_default(&initial);
 	for (int k = 0; k < SETTING_COUNT; k++)
-		fprintf(out, "  %-28s %-8s %s\n", setting_name((enum setting)k),
-			setting_format((enum setting)k, initial.v[k], value, sizeof(value)), setting_doc((enum setting)k));
+		print_setting((enum setting)k, &initial, out);
 	fputs("\nEvents of the journal and their fields\n", out);
 	for (int k = 0; k < J_END; k++)
-		fprintf(out, "  %-18s %s\n", journal_kind_name((enum journal_kind)k),
-			journal_kind_fields((enum journal_kind)k));
+		print_event((enum journal_kind)k, out);
 }

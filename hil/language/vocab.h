@@ -117,6 +117,11 @@ const char *vocab_near_text(const struct vocab_near *n, char *out, size_t size);
 
 /* `quicrig list --vocabulary`. */
 void vocab_print(FILE *out);
+/* `quicrig list --vocabulary WORD`: everything of this name, a place, key, action, setting, event or
+ * state; false where there is none. */
+bool vocab_print_word(const char *word, FILE *out);
+/* Offers every word of the language. */
+void vocab_near_any(struct vocab_near *near);
 /* The reference part of docs/scenarios.md, as Markdown. */
 void vocab_reference(FILE *out);
 /* The JSON Schema (2020-12) of scenario files; 0 or ERR_*. */

@@ -50,6 +50,8 @@ scenarios:
     devices: {count: $n}
     expect: {final: PROVISIONED}
 """)
+expect("what one word is", run("list", "--vocabulary", "lose", "code_wait"), 0, "The SMS never arrives", "2m")
+expect("a word that is none", run("list", "--vocabulary", "lsoe"), 2, "the language has no word 'lsoe' (did you mean 'lose'?)")
 got = run("list", outer)
 expect("an included file's scenarios belong to the suite", got, 0, "outer/own", "outer/bootstrap", "inner,outer")
 check("the outer file's parameters go first", got[1].count("3 devices") == 2, got[1])

@@ -186,6 +186,40 @@ START_TEST(test_near)
 }
 END_TEST
 
+/* Everything of one name, and no line of anything else. */
+static const struct {
+	const char *word, *said, *not_said;
+} asked[] = {
+	{"lose", "do: lose\n  The SMS never arrives.\n", "Needed"},
+	{"delay", "do: delay\n  The SMS arrives later.\n  by ", "rate"},
+	{"delay", "network\n  delay ", "rate"},
+	{"expect.idle", "silent_for", "sms"},
+	{"seen", "expect.seen\n", "silent_for"},
+	{"silent_for", "expect.idle\n  silent_for ", "code"},
+	{"code_wait", "A setting, with its default\n  code_wait ", "code_hold"},
+	{"sms.lost", "  sms.lost           id code_fp to_fp why\n", "sms.failed"},
+	{"PAUSED", "A state of devices: PAUSED", "IDLE"},
+	{"banana", NULL, NULL},
+	{"", NULL, NULL},
+	{"*", NULL, NULL},
+};
+
+START_TEST(test_one_word)
+{
+	char *out = NULL;
+	size_t size;
+	FILE *f = open_memstream(&out, &size);
+	bool any = vocab_print_word(asked[_i].word, f);
+
+	fclose(f);
+	ck_assert_msg(any == (asked[_i].said != NULL), "%s", asked[_i].word);
+	ck_assert_msg(!any || strstr(out, asked[_i].said), "%s: got\n%s", asked[_i].word, out);
+	ck_assert_msg(!any || !strstr(out, asked[_i].not_said), "%s: got\n%s", asked[_i].word, out);
+	ck_assert_msg(any || !*out, "%s: got\n%s", asked[_i].word, out);
+	free(out);
+}
+END_TEST
+
 START_TEST(test_vocabulary)
 {
 	char place[64], rest[512], *out = NULL;
@@ -623,6 +657,7 @@ int main(void)
 	tcase_add_test(c, test_tree_limits);
 	tcase_add_loop_test(c, test_near, 0, sizeof(slips) / sizeof(slips[0]));
 	tcase_add_test(c, test_vocabulary);
+	tcase_add_loop_test(c, test_one_word, 0, sizeof(asked) / sizeof(asked[0]));
 	tcase_add_loop_test(c, test_who, 0, sizeof(whos) / sizeof(whos[0]));
 	tcase_add_loop_test(c, test_rig, 0, sizeof(rigs) / sizeof(rigs[0]));
 	tcase_add_loop_test(c, test_filter, 0, sizeof(filters) / sizeof(filters[0]));
