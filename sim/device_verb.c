@@ -29,6 +29,7 @@ struct life {
 	FILE *journal_file, *say; /* journal_file NULL: none */
 	time_ns start;
 	bool hinted;     /* why a handshake may fail was told */
+	bool asked;      /* the person at standard input was asked for a code */
 	bool wants_code; /* AWAITING_CODE was entered, and the code stands already */
 	int exit_code;   /* -1: goes on */
 	struct device_codes codes;
@@ -120,6 +121,11 @@ static void on_changed(void *ctx, unsigned index, enum state_name from, enum sta
 	(void)index;
 	if (to == STATE_AC && from != STATE_AC)
 		l->wants_code = l->v->code_from == CODE_FROM_FIXED || l->v->code_from == CODE_FROM_NONE;
+	if (to == STATE_AC && l->v->code_from == CODE_FROM_STDIN && !l->asked) {
+		l->asked = true;
+		fprintf(stderr, "quicrig device: waits for the code on standard input: the %d characters behind the SMS's '#', "
+				"or its text (--code-from: other ways)\n", CODE_LEN);
+	}
 	if (l->v->until < 0)
 		return;
 	if ((int)to == l->v->until) {

@@ -152,8 +152,8 @@ def serve(name, **more):
     return p, f"127.0.0.1:{ready.group(1)}" if ready else None
 
 
-def device(address, *args):
-    return run("device", "--server", address, *IDENTITY, "--timeout", "10s", *args)
+def device(address, *args, **more):
+    return run("device", "--server", address, *IDENTITY, "--timeout", "10s", *args, **more)
 
 
 def code(name):
@@ -179,6 +179,10 @@ expect("certificate and key of two sets",
 expect("a name that the certificate does not bear",
        device(address, *KEYS, "--server-name", "other.example", "--timeout", "2s", "--until", "PROVISIONED"), 1,
        "handshake.failed", "certificate for 'other.example'", "--server-name")
+got = device(address, *KEYS, "--until", "PROVISIONED", "--timeout", "2s", stdin=subprocess.DEVNULL)
+check("whoever is to type the code is asked, once", got[0] == 1 and got[1].count("waits for the code on standard input: the 12 "
+                                                                              "characters behind the SMS's '#'") == 1, got)
+time.sleep(1.5)  # sms_interval
 expect("a wrong code", device(address, *KEYS, "--code-from", "fixed:AAAAAAAAAAAA", "--until", "PROVISIONED"), 1, "IDLE", "401")
 p = subprocess.Popen([QUICRIG, "device", "--server", address, *KEYS, *IDENTITY, "--timeout", "20s", "--until", "PROVISIONED",
                       "--code-from", f"unix:{work}/code"], cwd=work, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
