@@ -393,6 +393,8 @@ static json_t *read_who(struct reader *r, const struct yaml_node *n)
 
 	if (!who)
 		diag_error(r->ds, r->src, n->at, NULL, "%s", why);
+	else if (who_is_nobody(who, &scope))
+		diag_warn(r->ds, r->src, n->at, NULL, "'%s' is nobody: the share of so few devices rounds to none", n->text);
 	return who;
 }
 

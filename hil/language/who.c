@@ -137,3 +137,12 @@ json_t *who_from_text(const char *text, const struct who_scope *scope, char *why
 	}
 	return with_part(name, text + len, count, why, size);
 }
+
+bool who_is_nobody(json_t *who, const struct who_scope *scope)
+{
+	const char *name = json_string_value(json_object_get(who, "group"));
+	json_t *ratio = json_object_get(who, "ratio"), *group = name && scope->groups ? find_group(scope->groups, name) : NULL;
+
+	/* rounded as whoever chooses them does (docs/scenarios.md) */
+	return ratio && group && json_number_value(ratio) * (double)json_integer_value(json_object_get(group, "count")) < 0.5;
+}

@@ -14,6 +14,8 @@ struct who_scope {
 
 /* The plan's `who` (docs/plan.md), a new reference; NULL, and `why` says what is wrong. */
 json_t *who_from_text(const char *text, const struct who_scope *scope, char *why, size_t size);
+/* Is it a share of a group of the scope that rounds to no device? */
+bool who_is_nobody(json_t *who, const struct who_scope *scope);
 /* May a group bear this name? */
 bool who_group_name(const char *name);
 /* all, others, a group, one device or a share of a group. NULL (absent) is all. */
