@@ -14,6 +14,7 @@
 struct reader {
 	struct diags *ds;
 	const struct source *src;
+	const struct source *over; /* the file that includes this one; NULL: none does */
 	json_t *groups;   /* of the scenario, for `who`; NULL outside of one. Borrowed. */
 	int64_t senders, receivers;
 	const json_t *start;    /* of the scenario: ns since midnight; NULL: not said. Borrowed. */

@@ -306,7 +306,7 @@ static bool same_file(const char *a, const char *b)
 
 static void read_included(struct reader *outer, const struct yaml_node *defaults, const struct source *src, struct suite *s)
 {
-	struct reader r = {.ds = outer->ds, .src = src};
+	struct reader r = {.ds = outer->ds, .src = src, .over = outer->src};
 	const struct yaml_node *root, *n;
 	static const struct yaml_node none = {.kind = YAML_KIND_MAP};
 

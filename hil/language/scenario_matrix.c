@@ -19,15 +19,18 @@ struct binding {
 	size_t index;  /* of the value among its dimension's */
 	bool dimension;
 	bool shared;   /* of the defaults: a scenario need not use it */
+	bool foreign;  /* … of another file's */
 	bool *used;
 };
 
 struct matrix {
 	struct reader *r;
+	const struct source *src; /* of what is read now */
 	const struct yaml_node *scenario;
 	struct binding all[NAMES_MAX];
 	size_t n, fixed; /* the first `fixed` are parameters, alike in each case; 0 while they are read */
 	bool used[NAMES_MAX];
+	bool taking; /* a parameter's own value is being read */
 	bool failed;
 };
 
@@ -41,34 +44,6 @@ static bool is_parameter_name(const char *name)
 		if (!isalnum((unsigned char)*p) && *p != '_')
 			return false;
 	return true;
-}
-
-static void add(struct matrix *m, const struct yaml_node *name, const struct yaml_node *value, size_t index,
-		bool dimension, bool shared)
-{
-	for (size_t i = 0; i < m->n; i++) {
-		if (strcmp(m->all[i].name->text, name->text) != 0)
-			continue;
-		if (!m->all[i].shared || m->fixed) {
-			diag_error(m->r->ds, m->r->src, name->at, NULL, "'%.40s' is a parameter already (line %d)", name->text,
-				   m->all[i].name->at.line);
-			m->failed = true;
-		}
-		m->all[i].value = value; /* a scenario's own goes before its defaults' */
-		m->all[i].shared = shared;
-		return;
-	}
-	if (!is_parameter_name(name->text)) {
-		diag_error(m->r->ds, m->r->src, name->at, NULL,
-			   "'%.40s' cannot be a parameter's name (a letter first, then letters, digits and '_')", name->text);
-		m->failed = true;
-	} else if (m->n == NAMES_MAX) {
-		diag_error(m->r->ds, m->r->src, name->at, NULL, "more than %d parameters", NAMES_MAX);
-		m->failed = true;
-	} else {
-		m->all[m->n] = (struct binding){name, value, index, dimension, shared, &m->used[m->n]};
-		m->n++;
-	}
 }
 
 /* ---- substitution ---- */
@@ -91,8 +66,8 @@ static void unknown(struct matrix *m, const struct yaml_node *at, const char *na
 	for (size_t i = 0; i < m->n; i++)
 		vocab_near_offer(&near, m->all[i].name->text);
 	vocab_near_text(&near, hint, sizeof(hint));
-	diag_error(m->r->ds, m->r->src, at->at, *hint ? hint : "a '$' that is meant is written '$$'",
-		   "no parameter is called '%s'", typed);
+	diag_error(m->r->ds, m->src, at->at, *hint ? hint : "a '$' that is meant is written '$$'",
+		   m->taking ? "no parameter that stands before this is called '%s'" : "no parameter is called '%s'", typed);
 	m->failed = true;
 }
 
@@ -109,7 +84,7 @@ static size_t word_length(const char *p)
 
 /* The value that `*p`, behind its '$', names: `name`, `(name)`, `name.member`; moves `*p`
  * behind it. NULL: no parameter is meant (`*p` stays), or a diag. */
-static const struct yaml_node *named(struct matrix *m, const struct yaml_node *at, const char **p)
+static const struct yaml_node *named(struct matrix *m, const struct yaml_node *at, const char **p, bool *foreign)
 {
 	bool round = **p == '(';
 	const char *name = *p + round;
@@ -126,12 +101,13 @@ static const struct yaml_node *named(struct matrix *m, const struct yaml_node *a
 		return NULL;
 	}
 	*b->used = true;
+	*foreign = b->foreign;
 	value = b->value;
 	*p = name + len;
 	while (value->kind == YAML_KIND_MAP && **p == '.' && (len = word_length(*p + 1))) {
 		snprintf(member, sizeof(member), "%.*s", (int)len, *p + 1);
 		if (!yaml_get(value, member)) {
-			diag_error(m->r->ds, m->r->src, at->at, NULL, "'$%s' has no '%s'", b->name->text, member);
+			diag_error(m->r->ds, m->src, at->at, NULL, "'$%s' has no '%s'", b->name->text, member);
 			m->failed = true;
 			return NULL;
 		}
@@ -139,7 +115,7 @@ static const struct yaml_node *named(struct matrix *m, const struct yaml_node *a
 		*p += 1 + len;
 	}
 	if (round && **p != ')') {
-		diag_error(m->r->ds, m->r->src, at->at, NULL, "'$(%s' has no ')'", b->name->text);
+		diag_error(m->r->ds, m->src, at->at, NULL, "'$(%s' has no ')'", b->name->text);
 		m->failed = true;
 		return NULL;
 	}
@@ -164,62 +140,6 @@ static struct yaml_node *copy_of(struct matrix *m, const struct yaml_node *n)
 	return c;
 }
 
-/* A text with parameters in it; the node itself where it has none. */
-static const struct yaml_node *expand_text(struct matrix *m, const struct yaml_node *n)
-{
-	char out[SCALAR_MAX];
-	size_t used = 0;
-	const char *p = n->text;
-	struct yaml_node *c;
-	char *text;
-
-	while (*p && used + 2 < sizeof(out)) {
-		const struct yaml_node *value = NULL;
-		const char *behind = p + 1;
-
-		if (*p == '$' && p[1] == '$')
-			p++;
-		else if (*p == '$')
-			value = named(m, n, &behind);
-		if (m->failed)
-			return n;
-		if (!value) {
-			out[used++] = *p++;
-			continue;
-		}
-		if (p == n->text && !*behind && (c = copy_of(m, value))) {
-			/* the whole of it: whatever it is; errors point to where it is used */
-			c->at = n->at;
-			c->first = value->first;
-			c->n = value->n;
-			return c;
-		}
-		if (value->kind != YAML_KIND_SCALAR || strlen(value->text) >= sizeof(out) - used) {
-			diag_error(m->r->ds, m->r->src, n->at, NULL, "a parameter inside a text must be a word, and not too long");
-			m->failed = true;
-			return n;
-		}
-		memcpy(out + used, value->text, strlen(value->text));
-		used += strlen(value->text);
-		p = behind;
-	}
-	if (*p) {
-		diag_error(m->r->ds, m->r->src, n->at, NULL, "more than %d bytes in a text with parameters", SCALAR_MAX - 2);
-		m->failed = true;
-	}
-	c = copy_of(m, n);
-	text = yaml_tree_take(m->r->tree, used + 1);
-	if (!c || !text) {
-		m->r->nomem = m->failed = true;
-		return n;
-	}
-	memcpy(text, out, used);
-	c->text = text;
-	return c;
-}
-
-static const struct yaml_node *expand(struct matrix *m, const struct yaml_node *n);
-
 static void append(struct matrix *m, struct yaml_node *to, const struct yaml_node *key, const struct yaml_node *value)
 {
 	struct yaml_item *i = yaml_tree_take(m->r->tree, sizeof(*i));
@@ -232,6 +152,86 @@ static void append(struct matrix *m, struct yaml_node *to, const struct yaml_nod
 	*to->tail = i;
 	to->tail = &i->next;
 	to->n++;
+}
+
+/* One more node was looked at; false where it was too many. */
+static bool counted(struct matrix *m)
+{
+	if (++m->r->expanded <= NODES_MAX)
+		return true;
+	diag_error(m->r->ds, m->r->src, m->scenario->at, NULL, "the matrices of this file make too much of it");
+	m->failed = true;
+	return false;
+}
+
+/* Another file's lines mean nothing in this one: all of it stands where it is used. */
+static struct yaml_node *moved(struct matrix *m, const struct yaml_node *n, struct mark at)
+{
+	struct yaml_node *c = counted(m) ? copy_of(m, n) : NULL;
+
+	if (!c)
+		return NULL;
+	c->at = at;
+	for (const struct yaml_item *i = n->first; i && !m->failed; i = i->next)
+		append(m, c, i->key ? moved(m, i->key, at) : NULL, moved(m, i->value, at));
+	return c;
+}
+
+/* A text with parameters in it; the node itself where it has none. */
+static const struct yaml_node *expand_text(struct matrix *m, const struct yaml_node *n)
+{
+	char out[SCALAR_MAX];
+	size_t used = 0;
+	const char *p = n->text;
+	struct yaml_node *c;
+	char *text;
+
+	while (*p && used + 2 < sizeof(out)) {
+		const struct yaml_node *value = NULL;
+		const char *behind = p + 1;
+		bool foreign = false;
+
+		if (*p == '$' && p[1] == '$')
+			p++;
+		else if (*p == '$')
+			value = named(m, n, &behind, &foreign);
+		if (m->failed)
+			return n;
+		if (!value) {
+			out[used++] = *p++;
+			continue;
+		}
+		if (p == n->text && !*behind && foreign && (c = moved(m, value, n->at)))
+			return c;
+		if (p == n->text && !*behind && (c = copy_of(m, value))) {
+			/* the whole of it: whatever it is; errors point to where it is used */
+			c->at = n->at;
+			c->first = value->first;
+			c->n = value->n;
+			return c;
+		}
+		if (value->kind != YAML_KIND_SCALAR || strlen(value->text) >= sizeof(out) - used) {
+			diag_error(m->r->ds, m->src, n->at, NULL, "a parameter inside a text must be a word, and not too long");
+			m->failed = true;
+			return n;
+		}
+		memcpy(out + used, value->text, strlen(value->text));
+		used += strlen(value->text);
+		p = behind;
+	}
+	if (*p) {
+		diag_error(m->r->ds, m->src, n->at, NULL, "more than %d bytes in a text with parameters", SCALAR_MAX - 2);
+		m->failed = true;
+	}
+	c = copy_of(m, n);
+	text = yaml_tree_take(m->r->tree, used + 1);
+	if (!c || !text) {
+		m->r->nomem = m->failed = true;
+		return n;
+	}
+	memcpy(text, out, used);
+	c->text = text;
+	return c;
 }
 
 static bool any_named_key(const struct yaml_node *n)
@@ -254,9 +254,9 @@ static const struct yaml_node *expand_key(struct matrix *m, const struct yaml_no
 	if (m->failed)
 		return key;
 	if (out->kind != YAML_KIND_SCALAR)
-		diag_error(m->r->ds, m->r->src, key->at, NULL, "a key must be a word");
+		diag_error(m->r->ds, m->src, key->at, NULL, "a key must be a word");
 	else if (yaml_get(map, out->text))
-		diag_error(m->r->ds, m->r->src, key->at, NULL, "duplicate key '%.60s'", out->text);
+		diag_error(m->r->ds, m->src, key->at, NULL, "duplicate key '%.60s'", out->text);
 	else
 		return out;
 	m->failed = true;
@@ -270,11 +270,8 @@ static const struct yaml_node *expand(struct matrix *m, const struct yaml_node *
 
 	if (m->failed)
 		return n;
-	if (++m->r->expanded > NODES_MAX) {
-		diag_error(m->r->ds, m->r->src, m->scenario->at, NULL, "the matrices of this file make too much of it");
-		m->failed = true;
+	if (!counted(m))
 		return n;
-	}
 	if (n->kind == YAML_KIND_SCALAR)
 		return strchr(n->text, '$') ? expand_text(m, n) : n;
 	c = copy_of(m, n);
@@ -282,6 +279,45 @@ static const struct yaml_node *expand(struct matrix *m, const struct yaml_node *
 	for (const struct yaml_item *i = n->first; i && c && !m->failed; i = i->next)
 		append(m, c, expand_key(m, i->key, c, careful), expand(m, i->value));
 	return c && !m->failed ? c : n;
+}
+
+/* ---- what names stand for ---- */
+
+static void add(struct matrix *m, const struct yaml_node *name, const struct yaml_node *value, size_t index,
+		bool dimension, bool shared)
+{
+	bool foreign = m->src != m->r->src;
+
+	/* it may name those that stand before it */
+	m->taking = true;
+	value = expand(m, value);
+	m->taking = false;
+	if (m->failed)
+		return;
+	for (size_t i = 0; i < m->n; i++) {
+		if (strcmp(m->all[i].name->text, name->text) != 0)
+			continue;
+		if (!m->all[i].shared || m->fixed) {
+			diag_error(m->r->ds, m->src, name->at, NULL, "'%.40s' is a parameter already (line %d)", name->text,
+				   m->all[i].name->at.line);
+			m->failed = true;
+		}
+		m->all[i].value = value; /* a scenario's own goes before its defaults' */
+		m->all[i].shared = shared;
+		m->all[i].foreign = foreign;
+		return;
+	}
+	if (!is_parameter_name(name->text)) {
+		diag_error(m->r->ds, m->src, name->at, NULL,
+			   "'%.40s' cannot be a parameter's name (a letter first, then letters, digits and '_')", name->text);
+		m->failed = true;
+	} else if (m->n == NAMES_MAX) {
+		diag_error(m->r->ds, m->src, name->at, NULL, "more than %d parameters", NAMES_MAX);
+		m->failed = true;
+	} else {
+		m->all[m->n] = (struct binding){name, value, index, dimension, shared, foreign, &m->used[m->n]};
+		m->n++;
+	}
 }
 
 /* ---- one case ---- */
@@ -349,6 +385,14 @@ static void one_case(struct matrix *m, size_t number, scenario_case_fn *each, vo
 
 /* ---- the cases ---- */
 
+/* What nobody uses is a slip, or a dimension that makes the same scenario many times. */
+static void check_used(struct matrix *m, size_t first)
+{
+	for (size_t i = first; i < m->n && !m->failed; i++)
+		if (!m->used[i] && !m->all[i].shared)
+			diag_error(m->r->ds, m->src, m->all[i].name->at, NULL, "nothing uses '$%s'", m->all[i].name->text);
+}
+
 /* {code: [400, 401], state: [RG, LI]}: each with each, the last turning fastest. */
 static void all_combinations(struct matrix *m, const struct yaml_node *node, scenario_case_fn *each, void *ctx)
 {
@@ -356,14 +400,14 @@ static void all_combinations(struct matrix *m, const struct yaml_node *node, sce
 
 	for (const struct yaml_item *d = node->first; d; d = d->next) {
 		if (d->value->kind != YAML_KIND_LIST || !d->value->first) {
-			diag_error(m->r->ds, m->r->src, d->value->at, "as in matrix: {code: [400, 401]}",
+			diag_error(m->r->ds, m->src, d->value->at, "as in matrix: {code: [400, 401]}",
 				   "'%.40s' wants a list of values", d->key->text);
 			m->failed = true;
 			return;
 		}
 		total = d->value->n > CASES_MAX ? CASES_MAX + 1 : total * d->value->n;
 		if (total > CASES_MAX) {
-			diag_error(m->r->ds, m->r->src, node->at, NULL, "more than %d combinations", CASES_MAX);
+			diag_error(m->r->ds, m->src, node->at, NULL, "more than %d combinations", CASES_MAX);
 			m->failed = true;
 			return;
 		}
@@ -394,23 +438,25 @@ static void listed_cases(struct matrix *m, const struct yaml_node *node, scenari
 	size_t number = 0;
 
 	if (node->n > CASES_MAX) {
-		diag_error(m->r->ds, m->r->src, node->at, NULL, "more than %d cases", CASES_MAX);
+		diag_error(m->r->ds, m->src, node->at, NULL, "more than %d cases", CASES_MAX);
 		m->failed = true;
 		return;
 	}
 	for (const struct yaml_item *c = node->first; c && !m->failed; c = c->next) {
 		if (c->value->kind != YAML_KIND_MAP || !c->value->first) {
-			diag_error(m->r->ds, m->r->src, c->value->at, "as in matrix: [{code: 403, final: IDLE}]",
+			diag_error(m->r->ds, m->src, c->value->at, "as in matrix: [{code: 403, final: IDLE}]",
 				   "a case is a mapping of names to values");
 			m->failed = true;
 			return;
 		}
 		m->n = m->fixed;
+		memset(m->used + m->fixed, 0, sizeof(m->used) - m->fixed * sizeof(m->used[0]));
 		for (const struct yaml_item *i = c->value->first; i; i = i->next)
 			add(m, i->key, i->value, number, false, false);
 		number++;
 		if (!m->failed)
 			one_case(m, number, each, ctx);
+		check_used(m, m->fixed);
 	}
 }
 
@@ -419,7 +465,7 @@ static void take_parameters(struct matrix *m, const struct yaml_node *node, bool
 	if (!node)
 		return;
 	if (node->kind != YAML_KIND_MAP) {
-		diag_error(m->r->ds, m->r->src, node->at, "as in parameters: {ttl: 2s}", "'parameters' wants a mapping");
+		diag_error(m->r->ds, m->src, node->at, "as in parameters: {ttl: 2s}", "'parameters' wants a mapping");
 		m->failed = true;
 		return;
 	}
@@ -427,20 +473,12 @@ static void take_parameters(struct matrix *m, const struct yaml_node *node, bool
 		add(m, i->key, i->value, 0, false, shared);
 }
 
-/* What nobody uses is a slip, or a dimension that makes the same scenario many times. */
-static void check_used(struct matrix *m)
-{
-	for (size_t i = 0; i < m->n && !m->failed; i++)
-		if (!m->used[i] && !m->all[i].shared)
-			diag_error(m->r->ds, m->r->src, m->all[i].name->at, NULL, "nothing uses '$%s'", m->all[i].name->text);
-}
-
 void scenario_cases(struct reader *r, const struct yaml_node *scenario, const struct yaml_node *defaults,
 		    const struct yaml_node *below, scenario_case_fn *each, void *ctx)
 {
 	const struct yaml_node *node = yaml_get(scenario, "matrix"), *own = yaml_get(scenario, "parameters");
 	const struct yaml_node *shared = yaml_get(defaults, "parameters"), *lower = yaml_get(below, "parameters");
-	struct matrix m = {.r = r, .scenario = scenario};
+	struct matrix m = {.r = r, .src = r->src, .scenario = scenario};
 
 	if (!node && !own && !shared && !lower) {
 		each(r, scenario, ctx);
@@ -449,7 +487,9 @@ void scenario_cases(struct reader *r, const struct yaml_node *scenario, const st
 	/* what stands there is read once for each case */
 	r->ds->once = true;
 	take_parameters(&m, lower, true);
+	m.src = r->over ? r->over : r->src;
 	take_parameters(&m, shared, true);
+	m.src = r->src;
 	take_parameters(&m, own, false);
 	m.fixed = m.n;
 	if (m.failed) {
@@ -467,6 +507,8 @@ void scenario_cases(struct reader *r, const struct yaml_node *scenario, const st
 	} else {
 		listed_cases(&m, node, each, ctx);
 	}
-	check_used(&m);
+	if (m.n > m.fixed && !m.all[m.fixed].dimension)
+		m.n = m.fixed; /* each case was told of */
+	check_used(&m, 0);
 	r->ds->once = false;
 }

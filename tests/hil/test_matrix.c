@@ -103,6 +103,25 @@ START_TEST(test_parameters)
 }
 END_TEST
 
+/* A value may name those before it, in a list of a matrix too. */
+START_TEST(test_values_that_name_others)
+{
+	struct plans p = {0};
+	json_t *args;
+
+	good("version: 1\nsuite: m\ndefaults: {parameters: {word: hello, text: \"$word $$1\"}}\nscenarios:\n"
+	     "  - name: a-$n\n    parameters: {two: 2}\n    matrix: {n: [1, $two]}\n    devices: {count: $n}\n"
+	     "    faults: [{on: sms.submitted, do: replace_text, with: $text}]\n",
+	     &p);
+	ck_assert_uint_eq(p.n, 2);
+	ck_assert_str_eq(id(&p, 1), "m/a-2");
+	ck_assert_int_eq(json_integer_value(json_object_get(json_array_get(json_object_get(p.v[1], "groups"), 0), "count")), 2);
+	args = json_object_get(json_array_get(json_object_get(p.v[0], "faults"), 0), "args");
+	ck_assert_str_eq(json_string_value(json_object_get(args, "with")), "hello $1");
+	plans_fini(&p);
+}
+END_TEST
+
 /* Without parameters a '$' is a '$'. */
 START_TEST(test_plain_dollar)
 {
@@ -166,6 +185,7 @@ int main(void)
 	tcase_add_test(c, test_each_with_each);
 	tcase_add_test(c, test_cases);
 	tcase_add_test(c, test_parameters);
+	tcase_add_test(c, test_values_that_name_others);
 	tcase_add_test(c, test_plain_dollar);
 	tcase_add_test(c, test_told_once);
 	tcase_add_test(c, test_bombs);
