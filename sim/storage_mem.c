@@ -114,7 +114,9 @@ static int remember(struct inode *i, uint64_t sector)
 		i->undo_cap = cap;
 	}
 	i->undo[i->undo_n].sector = sector;
-	n = i->size > at ? i->size - at : 0;
+	/* what stands behind the synced size is not on the medium either */
+	n = i->size < i->synced_size ? i->size : i->synced_size;
+	n = n > at ? n - at : 0;
 	n = n < STORAGE_SECTOR ? n : STORAGE_SECTOR;
 	memset(i->undo[i->undo_n].old, 0, STORAGE_SECTOR);
 	if (n)
@@ -167,6 +169,18 @@ static int inode_resize(struct storage_mem *m, struct inode *i, uint64_t size)
 	return 0;
 }
 
+/* What was never written to the medium behind the synced size reads as zeros. The sector in
+ * which that size ends may stand among the undone ones, which then decide for the whole of it. */
+static void tear_behind(struct inode *i, uint64_t size, struct rng *rng)
+{
+	for (uint64_t at = i->synced_size, next; at < size; at = next) {
+		next = (at / STORAGE_SECTOR + 1) * STORAGE_SECTOR;
+		next = next < size ? next : size;
+		if (!is_dirty(i, at / STORAGE_SECTOR) && rng_below(rng, 2))
+			memset(i->data + at, 0, next - at);
+	}
+}
+
 /* What the medium holds when power fails. */
 static void inode_cut(struct storage_mem *m, struct inode *i, enum storage_cut mode, struct rng *rng)
 {
@@ -183,14 +197,8 @@ static void inode_cut(struct storage_mem *m, struct inode *i, enum storage_cut m
 	}
 	if (size > i->size)
 		memset(i->data + i->size, 0, size - i->size);
-	/* sectors beyond the synced size that were never written to the medium read as zeros */
-	for (uint64_t s = (i->synced_size + STORAGE_SECTOR - 1) / STORAGE_SECTOR;
-	     mode == STORAGE_TEAR && s * STORAGE_SECTOR < size; s++) {
-		uint64_t at = s * STORAGE_SECTOR, n = size - at < STORAGE_SECTOR ? size - at : STORAGE_SECTOR;
-
-		if (rng_below(rng, 2))
-			memset(i->data + at, 0, n);
-	}
+	if (mode == STORAGE_TEAR)
+		tear_behind(i, size, rng);
 	for (size_t k = 0; k < i->undo_n; k++) {
 		uint64_t at = i->undo[k].sector * STORAGE_SECTOR;
 

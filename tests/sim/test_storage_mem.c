@@ -1,5 +1,6 @@
 /* Storage in memory: what a power cut leaves. */
 #include <check.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -187,6 +188,52 @@ START_TEST(tear)
 }
 END_TEST
 
+/* What was appended behind a synced end in the middle of a sector: that sector, too, is the
+ * old one or the new one, and never half of each. */
+START_TEST(tear_behind_a_ragged_end)
+{
+	enum { SYNCED = STORAGE_SECTOR + 100, MORE = 200 };
+	unsigned lost = 0, kept = 0;
+	char old[SYNCED], have[SYNCED + MORE];
+	struct rng rng;
+
+	memset(old, 'o', sizeof(old));
+	rng_init(&rng, 7, "storage", "ragged");
+	for (int i = 0; i < 100; i++) {
+		struct storage_mem *m = storage_mem_new(UINT64_MAX);
+		struct storage *st = storage_mem_storage(m);
+		bool over = i & 1; /* what stands before the end is written anew, too */
+		int64_t n;
+
+		st->ops->truncate(st, "f", 0);
+		st->ops->pwrite(st, "f", 0, old, sizeof(old));
+		st->ops->sync(st, "f");
+		st->ops->sync_dir(st);
+		memset(have, 'n', sizeof(have));
+		st->ops->pwrite(st, "f", SYNCED, have, MORE);
+		if (over)
+			st->ops->pwrite(st, "f", STORAGE_SECTOR, have, 100);
+		storage_mem_power_cut(m, STORAGE_TEAR, &rng);
+		n = st->ops->pread(st, "f", 0, have, sizeof(have));
+		ck_assert(n == SYNCED || n == SYNCED + MORE);
+		ck_assert_int_eq(memcmp(have, old, STORAGE_SECTOR), 0);
+		if (!over)
+			ck_assert_int_eq(memcmp(have, old, SYNCED), 0);
+		if (n == SYNCED + MORE) {
+			bool fresh = have[SYNCED] == 'n';
+
+			ck_assert(fresh || !have[SYNCED]);
+			ck_assert_int_eq(memcmp(have + SYNCED, have + SYNCED + 1, MORE - 1), 0);
+			ck_assert_int_eq(have[SYNCED - 1], over && fresh ? 'n' : 'o');
+			*(fresh ? &kept : &lost) += 1;
+		}
+		storage_mem_free(m);
+	}
+	ck_assert_uint_gt(lost, 10);
+	ck_assert_uint_gt(kept, 10);
+}
+END_TEST
+
 START_TEST(against_a_plain_model)
 {
 	enum { SIZE = 5000 };
@@ -307,6 +354,7 @@ int main(void)
 	tcase_add_loop_test(t, lose, 0, sizeof(losing) / sizeof(losing[0]));
 	tcase_add_test(t, keep);
 	tcase_add_test(t, tear);
+	tcase_add_test(t, tear_behind_a_ragged_end);
 	tcase_add_loop_test(t, against_a_plain_model, 0, 20);
 	tcase_add_test(t, full_and_failing);
 	tcase_add_loop_test(t, troubles, 0, 5);
