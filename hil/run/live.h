@@ -87,6 +87,9 @@ void live_job_sms(struct live_job *j, const char *uuid, const char *from, const 
 /* Its own modems are READY, and the server is starting. */
 void live_job_modems_ready(struct live_job *j);
 
+/* live_plan.c: what a plan asks for; its ctx is the struct live_job. */
+extern const struct plan_rig live_plan_rig;
+
 /* live_lag.c: takes the loop's lag, and tells of it where it is the worst since this job began. */
 void live_lag_note(struct live_job *j);
 
