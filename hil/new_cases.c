@@ -97,5 +97,64 @@ const struct new_case new_cases[] = {
 	 "    # each run has a seed of its own; 'quicrig check' says how many it takes to prove more\n"
 	 "    repeat: {runs: 30, pass: \">= 60%\", confidence: 95%}\n"
 	 "    expect: {codes: {issued: 1}}\n"},
+	{"totp", "devices with TOTP among devices with SMS",
+	 "  - name: totp\n"
+	 "    devices:\n"
+	 "      sms: {count: 3}\n"
+	 "      totp: {count: 2, methods: [TOTP], registered: [TOTP]}   # what they offer, and what their record allows\n"
+	 "    expect:\n"
+	 "      final: PROVISIONED\n"
+	 "      sms: [{sent: 3}, {sent: 0, who: totp}]   # two of a kind are a list\n"},
+	{"pause", "an operator tells a device to pause; a power cycle ends that",
+	 "  - name: pause\n"
+	 "    settings: {publish_interval: 1s}\n"
+	 "    devices: {count: 1}\n"
+	 "    steps:\n"
+	 "      - {wait: PROVISIONED, within: 10s}\n"
+	 "      - {command: {name: PAUSE, seconds: 60}, who: A}   # it rides on the answer to a publish\n"
+	 "      - {wait: PAUSED, within: 10s}\n"
+	 "      - {power_cycle: A, off: 1s}\n"
+	 "      - {wait: PROVISIONED, within: 10s}\n"
+	 "    expect:\n"
+	 "      path: [..., PROVISIONED, PAUSED, PROVISIONED]   # OFF is left out of paths\n"
+	 "      families: {issued: 1}                # it kept its tokens: no second login\n"},
+	{"busy-server", "many devices arrive while the server says 503; how long it takes them",
+	 "  - name: busy-server\n"
+	 "    devices: {count: 20}\n"
+	 "    arrive: {ramp: {from: 0/s, to: 10/s, over: 2s}}   # arrivals a second\n"
+	 "    timeout: 60s\n"
+	 "    faults:\n"
+	 "      # until 5 s from the start; the request itself is done all the same\n"
+	 "      - {on: server.reply, match: {resource: registerDevice}, each: true, until: 5s, do: reply, code: 503}\n"
+	 "    expect:\n"
+	 "      final: PROVISIONED\n"
+	 "      never: IDLE\n"
+	 "    thresholds:\n"
+	 "      - {metric: bootstrap_time, p95: \"< 20s\"}\n"},
+	{"modem", "a sender modem refuses an SMS, another one is pulled out",
+	 "  - name: modem\n"
+	 "    modems: {senders: 3, receivers: 1, send_time: 700ms}   # s1, s2, s3 send, r1 receives\n"
+	 "    timeout: 60s\n"
+	 "    devices: {count: 2}\n"
+	 "    faults:\n"
+	 "      - {on: sms.submitted, do: cms_error, code: 38, where: prompt, who: s1}\n"
+	 "      - {at: 0s, do: unplug, who: s2, for: 4s}\n"
+	 "    expect:\n"
+	 "      final: PROVISIONED\n"
+	 "      codes: {issued: 2, used: 2}\n"},
+	{"key-rotation", "the server gets a new token key while devices are at work",
+	 "  - name: key-rotation\n"
+	 "    settings: {publish_interval: 1s, access_ttl: 4s}\n"
+	 "    devices: {count: 2}\n"
+	 "    steps:\n"
+	 "      - {wait: PROVISIONED, within: 10s}\n"
+	 "      - {operator: rotate_key}\n"
+	 "      - {sleep: 6s}                        # they learn the new key, then refresh\n"
+	 "    expect:\n"
+	 "      final: PROVISIONED\n"
+	 "      seen:\n"
+	 "        - {event: key.added, count: 1}\n"
+	 "        - {event: command.done, match: {name: KEYS}, count: 2}   # events: docs/journal.md\n"
+	 "      families: {issued: 2}                # nobody had to log in again\n"},
 };
 const size_t new_cases_n = sizeof(new_cases) / sizeof(new_cases[0]);
