@@ -72,9 +72,12 @@ int enroll_decommission(struct enroll *en, const struct instant *at, const char 
 int enroll_readmit(struct enroll *en, const char *uuid);
 /* Ends a quarantine, and forgets what led to it. `*was`: there was one. */
 int enroll_lift(struct enroll *en, const char *uuid, bool *was);
-/* Takes the next registry. Who is not in it any more, or is disabled from now on, has nothing
- * left of what it had (but enroll_decommission's word). ERR_IO: the store failed on the way. */
-int enroll_set_registry(struct enroll *en, const struct instant *at, struct registry *fresh, struct effects *fx);
+/* Who is not in `registry`, or is disabled there and not enabled by the operator, has nothing left of
+ * what the store holds for it, as after enroll_decommission. Durable with the next commit.
+ * ERR_IO, ERR_NOMEM: nothing was done. */
+int enroll_strip(struct enroll *en, const struct instant *at, const struct registry *registry, struct effects *fx);
+/* Takes the next registry (borrowed), once enroll_strip's commit for it stands. */
+void enroll_set_registry(struct enroll *en, struct registry *fresh);
 int64_t enroll_last_issue_ms(const struct enroll *en);
 struct registry *enroll_registry(const struct enroll *en);
 struct token_signer *enroll_signer(const struct enroll *en);

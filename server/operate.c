@@ -1,6 +1,8 @@
 /* What operators do with devices (enroll.h). */
 #include "server/enroll_internal.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/plant.h"
@@ -128,29 +130,69 @@ int enroll_readmit(struct enroll *en, const char *uuid)
 	return rv ? rv : enroll_lift(en, uuid, &was);
 }
 
-int enroll_set_registry(struct enroll *en, const struct instant *at, struct registry *fresh, struct effects *fx)
+/* ---- the registry against what is held ---- */
+
+struct holders {
+	const struct registry *registry;
+	char (*uuid)[UUID_LEN + 1]; /* heap */
+	size_t n, room;
+	int rv;
+};
+
+/* Gathers who holds something that the registry does not grant. */
+static void one_holder(void *ctx, const char *uuid)
 {
-	const struct registry *old = en->registry;
+	struct holders *h = ctx;
+	const struct registry_device *dev = registry_find(h->registry, uuid);
+	char(*more)[UUID_LEN + 1];
+
+	if (h->rv || (dev && !dev->disabled))
+		return;
+	if (h->n == h->room) {
+		more = realloc(h->uuid, (h->room ? 2 * h->room : 64) * sizeof(*more));
+		if (!more) {
+			h->rv = ERR_NOMEM;
+			return;
+		}
+		h->uuid = more;
+		h->room = h->room ? 2 * h->room : 64;
+	}
+	snprintf(h->uuid[h->n++], sizeof(h->uuid[0]), "%s", uuid);
+}
+
+static int strip_holder(struct enroll *en, const struct instant *at, const struct registry *registry, const char *uuid,
+			struct effects *fx)
+{
+	struct store_device row;
+	int rv = store_device_get(en->store, uuid, &row);
+
+	if (rv && rv != ERR_NOTFOUND)
+		return rv;
+	/* the operator's word stands above the registry's */
+	return registry_find(registry, uuid) && row.disabled == 0 ? 0 : strip(en, at, &row, fx);
+}
+
+int enroll_strip(struct enroll *en, const struct instant *at, const struct registry *registry, struct effects *fx)
+{
 	struct effects_mark mark = effects_mark(fx);
+	struct holders h = {.registry = registry};
 	int rv = store_decide(en->store);
 
-	for (size_t i = 0; !rv && i < registry_count(old); i++) {
-		const struct registry_device *was = registry_at(old, i), *now = registry_find(fresh, was->uuid);
-		struct store_device row;
-
-		if (now && (!now->disabled || was->disabled))
-			continue;
-		rv = store_device_get(en->store, was->uuid, &row);
-		/* the operator's word stands above the registry's */
-		if ((rv == 0 || rv == ERR_NOTFOUND) && (!now || row.disabled != 0))
-			rv = strip(en, at, &row, fx);
-		if (rv == ERR_NOTFOUND)
-			rv = 0;
-	}
+	if (!rv)
+		rv = store_holder_each(en->store, one_holder, &h);
+	if (!rv)
+		rv = h.rv;
+	for (size_t i = 0; !rv && i < h.n; i++)
+		rv = strip_holder(en, at, registry, h.uuid[i], fx);
+	free(h.uuid);
 	if (store_decided(en->store, rv == 0) && !rv)
 		rv = ERR_IO;
 	if (rv)
 		effects_back_to(fx, &mark);
-	en->registry = fresh;
 	return rv;
+}
+
+void enroll_set_registry(struct enroll *en, struct registry *fresh)
+{
+	en->registry = fresh;
 }

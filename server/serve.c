@@ -117,11 +117,15 @@ static void on_hup(struct ev_loop *loop, ev_signal *w, int events)
 
 int serve_reload(struct serve *s, struct err *e)
 {
-	struct registry *fresh = registry_load(s->o.registry, e);
+	struct registry *fresh = registry_load(s->o.registry, e), *old;
 
 	if (!fresh)
 		return e->code;
-	registry_free(server_reload(s->server, live_loop_now(s->loop), fresh));
+	if (server_reload(s->server, live_loop_now(s->loop), fresh, &old, e)) {
+		registry_free(fresh);
+		return e->code;
+	}
+	registry_free(old);
 	s->registry = fresh;
 	return 0;
 }

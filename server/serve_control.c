@@ -60,7 +60,7 @@ static void one_line(struct client *c, const char *data, size_t len)
 		if (serve_reload(s, &e)) {
 			buf_puts(&c->out, "{\"ok\":false,\"error\":");
 			buf_json_str(&c->out, e.text);
-			buf_puts(&c->out, "}\n");
+			buf_puts(&c->out, e.code == ERR_IO ? ",\"retry\":true}\n" : "}\n");
 		} else {
 			buf_puts(&c->out, "{\"ok\":true}\n");
 		}

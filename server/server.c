@@ -78,7 +78,8 @@ static int open_store(struct server *s, const struct instant *at, struct err *e)
 	s->enroll = enroll_new(&en, at, e);
 	if (!s->enroll)
 		return ERR_IO;
-	if (store_commit(s->store, at))
+	/* also who left the registry while nobody served */
+	if (enroll_strip(s->enroll, at, cfg->registry, &s->fx) || store_commit(s->store, at))
 		return err_set(e, ERR_IO, "database '%s': %s", cfg->db, store_error(s->store));
 	n = store_epochs(s->store, &ep);
 	SERVER_EVENT(s, J_SERVER_STATE, JS(STATE, n > 1 && !ep[n - 2].clean ? "recovered" : "up"));
@@ -166,25 +167,34 @@ bool server_stopped(const struct server *s)
 	return s->stopped;
 }
 
-struct registry *server_reload(struct server *s, const struct instant *at, struct registry *fresh)
-{
-	struct registry *old = s->cfg.registry;
-
-	server_set_time(s, at);
-	s->cfg.registry = fresh;
-	/* a store that fails here fails its next commits too, and says so; nobody of these is served */
-	if (!enroll_set_registry(s->enroll, &s->at, fresh, &s->fx))
-		server_commit(s);
-	SERVER_EVENT(s, J_OPERATOR, JS(NAME, "reload"));
-	return old;
-}
-
-/* ---- what the world hands in ---- */
-
 static bool deaf(const struct server *s)
 {
 	return s->dead || s->stopped;
 }
+
+/* Who asks again where this failed finds the old registry still there, so nobody slips through
+ * between the two. */
+int server_reload(struct server *s, const struct instant *at, struct registry *fresh, struct registry **old,
+		  struct err *e)
+{
+	int rv;
+
+	if (deaf(s))
+		return err_set(e, ERR_CLOSED, "the server has stopped");
+	server_set_time(s, at);
+	rv = enroll_strip(s->enroll, &s->at, fresh, &s->fx);
+	if (!rv)
+		rv = server_commit(s);
+	if (rv)
+		return err_set(e, rv, "the registry that was there stays: storage failed: %s", store_error(s->store));
+	*old = s->cfg.registry;
+	s->cfg.registry = fresh;
+	enroll_set_registry(s->enroll, fresh);
+	SERVER_EVENT(s, J_OPERATOR, JS(NAME, "reload"));
+	return 0;
+}
+
+/* ---- what the world hands in ---- */
 
 void server_datagram(struct server *s, const struct instant *at, const struct addr *local,
 		     const struct addr *remote, unsigned ecn, const uint8_t *data, size_t len)

@@ -85,7 +85,9 @@ time_ns server_deadline(const struct server *s);
  * ERR_IO where the store is gone for good (the server must stop). */
 int server_turn(struct server *s, const struct instant *at, struct dgram_sink *sink);
 
-/* New registry (SIGHUP, control reload); the old one is the caller's again. */
-struct registry *server_reload(struct server *s, const struct instant *at, struct registry *fresh);
+/* New registry (SIGHUP, control reload), committed: `*old` is the caller's again. On error the one that
+ * was there stays, and `fresh` the caller's: ERR_IO, ERR_NOMEM, ERR_CLOSED. */
+int server_reload(struct server *s, const struct instant *at, struct registry *fresh, struct registry **old,
+		  struct err *e);
 
 #endif

@@ -124,6 +124,8 @@ bool store_failing(const struct store *st);
 const char *store_error(const struct store *st);
 
 int store_device_get(struct store *st, const char *uuid, struct store_device *out);
+/* The uuids, each once, that a live family, code or command is kept for. Write nothing meanwhile. */
+int store_holder_each(struct store *st, void (*each)(void *ctx, const char *uuid), void *ctx);
 int store_device_put(struct store *st, const struct store_device *d);
 
 int store_registration_get(struct store *st, const char *uuid, const char *reg, struct store_registration *out);

@@ -71,6 +71,21 @@ int store_device_get(struct store *st, const char *uuid, struct store_device *ou
 	return rv;
 }
 
+int store_holder_each(struct store *st, void (*each)(void *ctx, const char *uuid), void *ctx)
+{
+	sqlite3_stmt *q = store_statement(st, Q_HOLDER_EACH);
+	char uuid[UUID_LEN + 1];
+	int rv;
+
+	if (st->turn_failed || st->dead)
+		return ERR_IO;
+	while ((rv = store_row(st, q)) == 1) {
+		store_get_text(q, 0, uuid, sizeof(uuid));
+		each(ctx, uuid);
+	}
+	return rv;
+}
+
 int store_device_put(struct store *st, const struct store_device *d)
 {
 	sqlite3_stmt *q = store_statement(st, Q_DEVICE_PUT);

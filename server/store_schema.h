@@ -61,6 +61,8 @@
 	X(DEVICE_GET, "SELECT " DEVICE_COLUMNS " FROM device WHERE uuid = ?1")                                 \
 	X(DEVICE_PUT, "INSERT OR REPLACE INTO device(" DEVICE_COLUMNS                                          \
 		      ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)")              \
+	X(HOLDER_EACH, "SELECT uuid FROM device WHERE fam <> '' AND revoked = 0 UNION SELECT uuid FROM command" \
+		       " UNION SELECT uuid FROM registration WHERE state = 0")                                 \
 	X(REG_GET, "SELECT " REGISTRATION_COLUMNS " FROM registration WHERE uuid = ?1 AND reg = ?2")           \
 	X(REG_LIVE, "SELECT " REGISTRATION_COLUMNS " FROM registration WHERE uuid = ?1 AND state = 0 LIMIT ?2") \
 	X(REG_PUT, "INSERT OR REPLACE INTO registration(" REGISTRATION_COLUMNS                                 \

@@ -220,6 +220,11 @@ const char *const test_uuids[4] = {
 
 struct registry *test_registry(void)
 {
+	return test_registry_but(false, false);
+}
+
+struct registry *test_registry_but(bool gone, bool disabled)
+{
 	struct registry_device d[4];
 	struct registry *r;
 	struct err e = {0};
@@ -236,9 +241,9 @@ struct registry *test_registry(void)
 		snprintf(d[i].methods[0], sizeof(d[i].methods[0]), i == 2 ? "TOTP" : "SMS");
 		if (i == 2)
 			snprintf(d[i].totp_secret, sizeof(d[i].totp_secret), "JBSWY3DPEHPK3PXP");
-		d[i].disabled = i == 3;
+		d[i].disabled = i == 3 || (i == 0 && disabled);
 	}
-	text = registry_dump(d, 4);
+	text = registry_dump(d + gone, gone ? 3 : 4);
 	r = registry_parse(text, strlen(text), "test", &e);
 	ck_assert_msg(r != NULL, "%s", e.text);
 	free(text);
@@ -266,6 +271,7 @@ void ask_open(struct ask *a)
 	ec.store = a->store;
 	a->en = enroll_new(&ec, &a->at, &e);
 	ck_assert_msg(a->en != NULL, "%s", e.text);
+	ck_assert_int_eq(enroll_strip(a->en, &a->at, a->registry, &a->fx), 0);
 	ck_assert_int_eq(store_commit(a->store, &a->at), 0);
 }
 

@@ -39,6 +39,7 @@ struct test_secret {
 void test_secret_init(struct test_secret *s, uint64_t seed);
 const struct pki *test_pki(void);
 struct registry *test_registry(void); /* devices A, B (SMS), T (TOTP only), X (disabled) */
+struct registry *test_registry_but(bool gone, bool disabled); /* the same without A, or with A disabled */
 extern const char *const test_uuids[4];
 
 /* ---- a policy core and its one asker ---- */

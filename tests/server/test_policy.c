@@ -489,28 +489,13 @@ END_TEST
 /* The registry without device 0, or with it disabled; the old one is freed. */
 static void reload(bool gone, bool disabled)
 {
-	struct registry_device d[4];
 	struct registry *old = a.registry;
-	struct err e = {0};
-	char *text;
-	unsigned n = 0;
 
-	for (unsigned i = 0; i < 4; i++) {
-		const struct registry *from = test_registry();
-
-		if (i || !gone)
-			d[n++] = *registry_find(from, test_uuids[i]);
-		if (!i && !gone)
-			d[0].disabled = disabled;
-		registry_free((struct registry *)(uintptr_t)from);
-	}
-	text = registry_dump(d, n);
-	a.registry = registry_parse(text, strlen(text), "test", &e);
-	free(text);
-	ck_assert_msg(a.registry != NULL, "%s", e.text);
-	ck_assert_int_eq(enroll_set_registry(a.en, &a.at, a.registry, &a.fx), 0);
+	a.registry = test_registry_but(gone, disabled);
+	ck_assert_int_eq(enroll_strip(a.en, &a.at, a.registry, &a.fx), 0);
+	ck_assert_int_eq(ask_turn(&a), 0);
+	enroll_set_registry(a.en, a.registry);
 	registry_free(old);
-	ask_turn(&a);
 }
 
 START_TEST(out_of_the_registry_and_in_again)
@@ -534,6 +519,29 @@ START_TEST(out_of_the_registry_and_in_again)
 	ask_publish(&a, 1, a.tokens[1][0]);
 	ck_assert_int_eq(a.code, 200);
 	bootstrap_anew(0, 2);
+}
+END_TEST
+
+/* Codes and commands of one who never had tokens go as well; who was enabled by hand stays. */
+START_TEST(out_of_the_registry_without_tokens)
+{
+	char id[COMMAND_ID_MAX + 1];
+
+	ask_register(&a, 0, 1);
+	ck_assert_int_eq(queue(0, "{\"name\":\"RESET\"}", false, id), 0);
+	reload(true, false);
+	ck_assert_str_eq(a.last_void, "operator");
+	ck_assert_uint_eq(a.events[J_COMMAND_CLOSED], 1);
+	reload(false, false);
+	ask_login(&a, 0, 1, a.codes[1]);
+	ck_assert_int_eq(a.code, 401);
+	ck_assert_str_eq(a.why, "void");
+	bootstrap_anew(0, 2);
+	ck_assert_int_eq(enroll_disable(a.en, test_uuids[0], false), 0);
+	ask_turn(&a);
+	reload(false, true);
+	ask_publish(&a, 0, a.tokens[a.slots - 1][0]);
+	ck_assert_int_eq(a.code, 200);
 }
 END_TEST
 
@@ -607,6 +615,7 @@ int main(void)
 	t = tcase(s, "service");
 	tcase_add_test(t, decommissioned);
 	tcase_add_loop_test(t, out_of_the_registry_and_in_again, 0, 2);
+	tcase_add_test(t, out_of_the_registry_without_tokens);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);

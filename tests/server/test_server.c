@@ -697,6 +697,69 @@ START_TEST(disk_troubles)
 }
 END_TEST
 
+static void other_registry(bool gone)
+{
+	struct registry *fresh = test_registry_but(gone, false), *old;
+	struct err e = {0};
+
+	ck_assert_msg(server_reload(t.server, &t.at, fresh, &old, &e) == 0, "%s", e.text);
+	ck_assert_ptr_eq(old, t.registry);
+	registry_free(old);
+	t.registry = fresh;
+	run(5);
+}
+
+/* A reload is done where it is on disk, or not at all: asked for again, it still finds who is
+ * to lose what. */
+START_TEST(reload_and_a_full_disk)
+{
+	struct registry *fresh, *old = NULL;
+	struct err e = {0};
+	char *access;
+
+	ck_assert_int_eq(ask(MSG_REGISTER, NULL, NULL), 200);
+	ck_assert_int_eq(ask(MSG_LOGIN, NULL, t.code), 200);
+	access = token_of_reply("accessToken");
+	run(50);
+	fresh = test_registry_but(true, false);
+	ck_assert(said_ok("{\"do\":\"disk\",\"what\":\"full\"}"));
+	ck_assert_int_eq(server_reload(t.server, &t.at, fresh, &old, &e), ERR_IO);
+	ck_assert_ptr_nonnull(strstr(e.text, "storage failed"));
+	ck_assert_ptr_null(old);
+	registry_free(fresh);
+	ck_assert(said_ok("{\"do\":\"disk\",\"what\":\"sound\"}"));
+	ck_assert_uint_eq(lines_with("\"decommissioned\""), 0);
+	ck_assert_int_eq(ask(MSG_PUBLISH, access, NULL), 200);
+	other_registry(true);
+	ck_assert_uint_eq(lines_with("\"decommissioned\""), 1);
+	ck_assert_int_eq(ask(MSG_PUBLISH, access, NULL), 403);
+	other_registry(false);
+	ck_assert_int_eq(ask(MSG_PUBLISH, access, NULL), 401);
+	free(access);
+}
+END_TEST
+
+/* Out of the registry and in again, each time behind a stop. */
+START_TEST(registry_of_another_start)
+{
+	char *access;
+
+	ck_assert_int_eq(ask(MSG_REGISTER, NULL, NULL), 200);
+	ck_assert_int_eq(ask(MSG_LOGIN, NULL, t.code), 200);
+	access = token_of_reply("accessToken");
+	restart();
+	ck_assert_int_eq(ask(MSG_PUBLISH, access, NULL), 200);
+	for (int i = 0; i < 2; i++) {
+		registry_free(t.registry);
+		t.registry = test_registry_but(i == 0, false);
+		restart();
+		ck_assert_int_eq(ask(MSG_PUBLISH, access, NULL), i ? 401 : 403);
+	}
+	ck_assert_uint_eq(lines_with("\"decommissioned\""), 1);
+	free(access);
+}
+END_TEST
+
 START_TEST(disk_lines)
 {
 	ck_assert(!said_ok("{\"do\":\"disk\"}"));
@@ -873,6 +936,8 @@ int main(void)
 	tcase_add_test(tc, operator_and_lab);
 	tcase_add_loop_test(tc, disk_troubles, 0, 7);
 	tcase_add_test(tc, disk_lines);
+	tcase_add_test(tc, reload_and_a_full_disk);
+	tcase_add_test(tc, registry_of_another_start);
 	tcase_add_test(tc, clock_faults);
 	tcase_add_test(tc, operator_commands);
 	tcase_add_test(tc, operator_policy);

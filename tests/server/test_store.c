@@ -424,7 +424,7 @@ START_TEST(purges_in_steps)
 }
 END_TEST
 
-/* No statement of ours walks a table, but outbox and keys at a start. */
+/* No statement of ours walks a table, but outbox, keys and holders at a start, and holders at a reload. */
 START_TEST(nothing_scans)
 {
 	static const struct {
@@ -442,7 +442,8 @@ START_TEST(nothing_scans)
 		sqlite3_stmt *q;
 		char text[1024];
 
-		if (strcmp(all[i].name, "OUT_EACH") == 0 || strcmp(all[i].name, "KEY_EACH") == 0)
+		if (strcmp(all[i].name, "OUT_EACH") == 0 || strcmp(all[i].name, "KEY_EACH") == 0 ||
+		    strcmp(all[i].name, "HOLDER_EACH") == 0)
 			continue;
 		snprintf(text, sizeof(text), "EXPLAIN QUERY PLAN %s", all[i].sql);
 		ck_assert_msg(sqlite3_prepare_v2(db, text, -1, &q, NULL) == SQLITE_OK, "%s: %s", all[i].name,
