@@ -498,6 +498,11 @@ void conduct_event(struct oracle *o, struct dev *d, const struct journal_event *
 	case J_SMS_DELIVERED:
 		on_delivered(o, d, ev);
 		break;
+	case J_FAULT_FIRED:
+		/* it acts behind that line and before the device sees anything */
+		if (ev->t == c->offer_t && strcmp(journal_text(ev, JF_WHY), "sms.delivered") == 0)
+			c->offer_t = TIME_NEVER;
+		break;
 	case J_TOKENS_WRITTEN:
 	case J_TOKENS_RENAMED:
 		on_stored(c, ev);

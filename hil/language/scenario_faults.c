@@ -362,6 +362,12 @@ static void check_while(struct reader *r, const struct yaml_node *n, json_t *f)
 			   "without an event 'while' needs to say who");
 }
 
+/* No device of it, nor a modem: the server as a whole. */
+static bool befalls_server(const struct vocab_action *a)
+{
+	return a->actor == VOCAB_SERVER || vocab_has("rotate_key retire_keys clock_accept", a->name);
+}
+
 static void check_who(struct reader *r, const struct yaml_node *n, const struct vocab_action *a, json_t *who)
 {
 	if (n && who && (a->when & VOCAB_POINT) && json_object_get(who, "modem"))
@@ -372,7 +378,7 @@ static void check_who(struct reader *r, const struct yaml_node *n, const struct 
 	}
 	if (n && who && a->actor == EITHER && json_object_get(who, "modem"))
 		diag_error(r->ds, r->src, n->at, NULL, "'%s' befalls the server or devices, not '%s'", a->name, n->text);
-	if (n && who && a->actor != EITHER && (a->actor & (VOCAB_DEVICE | VOCAB_OPERATOR | VOCAB_NETWORK)) &&
+	if (n && who && a->actor != EITHER && !befalls_server(a) && (a->actor & (VOCAB_DEVICE | VOCAB_OPERATOR | VOCAB_NETWORK)) &&
 	    !who_is_devices(who))
 		diag_error(r->ds, r->src, n->at, NULL, "'%s' befalls devices, not '%s'", a->name, n->text);
 }
@@ -394,6 +400,19 @@ static void check_either(struct reader *r, const struct yaml_node *what, const s
 		diag_error(r->ds, r->src, what->at, NULL, "'%s' befalls whoever writes %s, which is no server", a->name, on);
 }
 
+/* Without an event there is nobody whose event it is: `who` must be what the action befalls. A
+ * `then` that befalls devices may still need it. */
+static void check_server_who(struct reader *r, const struct yaml_node *n, const struct vocab_action *a, json_t *who)
+{
+	const struct yaml_node *node = yaml_get(n, "who"), *then = yaml_get(yaml_get(n, "then"), "do");
+	const struct vocab_action *b = then && then->kind == YAML_KIND_SCALAR ? vocab_action(then->text) : NULL;
+
+	if (!who || yaml_get(n, "on") || !(a->when & VOCAB_TIMED) || !befalls_server(a) ||
+	    json_object_get(who, "server") || (b && !befalls_server(b) && who_is_devices(who)))
+		return;
+	diag_error(r->ds, r->src, node->at, NULL, "'%s' befalls the server, not '%s'", a->name, node->text);
+}
+
 static json_t *read_then(struct reader *r, const struct yaml_node *n, const struct yaml_node *who_node, json_t *who)
 {
 	json_t *out = json_object(), *args = json_object();
@@ -412,7 +431,7 @@ static json_t *read_then(struct reader *r, const struct yaml_node *n, const stru
 	if (!(a->when & VOCAB_TIMED))
 		diag_error(r->ds, r->src, what->at, NULL, "'%s' needs an event of its own ('on')", a->name);
 	check_who(r, who_node ? who_node : what, a, who);
-	if (who && json_object_get(who, "modem") && a->actor == VOCAB_SERVER)
+	if (who && json_object_get(who, "modem") && befalls_server(a))
 		diag_error(r->ds, r->src, what->at, NULL, "'%s' does not befall a modem", a->name);
 	check_either(r, what, a, who, NULL);
 	check_args(r, n, what, a, args);
@@ -465,6 +484,7 @@ static json_t *read_fault(struct reader *r, const struct yaml_node *n, size_t in
 	if (!part || json_object_get(f, "who")) /* else it was told already */
 		check_who(r, part || a->actor != VOCAB_MODEM ? part : what, a, json_object_get(f, "who"));
 	check_either(r, what, a, json_object_get(f, "who"), on);
+	check_server_who(r, n, a, json_object_get(f, "who"));
 	if ((a->when & VOCAB_POINT) && !on && yaml_get(n, "who") && json_object_get(f, "who") &&
 	    who_is_devices(json_object_get(f, "who")))
 		diag_error(r->ds, r->src, yaml_get(n, "who")->at, "as in {on: server.decision, who: A, do: crash, …}",

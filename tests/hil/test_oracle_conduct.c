@@ -222,6 +222,11 @@ static const struct {
 					     ROW(20, AWAITING_CODE, AWAITING_CODE, "AC.sms_other", "reg=r1") END(2000),
 	 NULL, BLAME_NONE, NULL},
 
+	{"a fault took it at the very end", AWAITS SMS(20) "20 carrier fault.fired name=f1 why=sms.delivered\n" END(2000), NULL, BLAME_NONE,
+	 NULL},
+	{"… which is nothing to the next one",
+	 AWAITS SMS(20) "20 carrier fault.fired name=f1 why=sms.submitted\n" END(2000), "takes-its-code", BLAME_DEVICE, NULL},
+
 	/* tokens of its own */
 	{"tokens are used before they are stored", IN ROW(32, LOGGING_IN, PROVISIONED, "LI.200", "reg=r1 code=200")
 						      PUBLISHES(32, "q3", "1") SERVED(40, "q3") END(50),
