@@ -19,6 +19,7 @@ struct keyring {
 	char lost[KEYRING_LOST][UUID_LEN + 1];
 	unsigned lost_n;
 	bool dirty; /* changed in this turn */
+	bool stale; /* the turn failed, and the store could not be read again yet */
 };
 
 struct keyring *keyring_new(const uint8_t *store_key)
@@ -153,28 +154,66 @@ static int find(const struct keyring *k, const char *kid)
 	return -1;
 }
 
-/* ---- start ---- */
+/* ---- as the store has them ---- */
 
-struct loading {
-	struct enroll *en;
+struct reading {
+	const struct keyring *k;
 	struct err *e;
 	int rv;
+	unsigned n;
+	struct {
+		struct keyring_entry e;
+		char pem[STORE_KEY_MAX];
+	} one[TOKEN_KEYS];
 };
 
-static void load_one(void *ctx, const struct store_key *row)
+static void read_one(void *ctx, const struct store_key *row)
 {
-	struct loading *l = ctx;
-	char pem[STORE_KEY_MAX];
+	struct reading *r = ctx;
 
-	if (l->rv)
+	if (r->rv)
 		return;
-	l->rv = unseal(l->en->ring, row, pem);
-	if (l->rv)
-		err_set(l->e, l->rv, "token key %s in the database is sealed under another store key", row->kid);
-	else
-		l->rv = add(l->en, pem, row->added_ms, row->retire_ms, l->e);
-	explicit_bzero(pem, sizeof(pem));
+	if (r->n == TOKEN_KEYS) {
+		r->rv = err_set(r->e, ERR_LIMIT, "more than %d token keys in the database", TOKEN_KEYS);
+		return;
+	}
+	r->rv = unseal(r->k, row, r->one[r->n].pem);
+	if (r->rv) {
+		err_set(r->e, r->rv, "token key %s in the database is sealed under another store key", row->kid);
+		return;
+	}
+	r->one[r->n].e.added_ms = row->added_ms;
+	r->one[r->n++].e.retire_ms = row->retire_ms;
 }
+
+/* In place of what memory has; where they cannot be read that stays, and `stale` says so. */
+static int take_up(struct enroll *en, struct err *e)
+{
+	struct keyring *k = en->ring;
+	struct reading *r = calloc(1, sizeof(*r));
+	int rv;
+
+	k->stale = true;
+	if (!r)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	r->k = k;
+	r->e = e;
+	rv = store_key_each(en->store, read_one, r);
+	if (rv)
+		err_set(e, rv, "database: %s", store_error(en->store));
+	else
+		rv = r->rv;
+	while (!rv && k->n)
+		drop(en, k->n - 1);
+	for (unsigned i = 0; !rv && i < r->n; i++)
+		rv = add(en, r->one[i].pem, r->one[i].e.added_ms, r->one[i].e.retire_ms, e);
+	k->stale = rv != 0;
+	explicit_bzero(r, sizeof(*r));
+	free(r);
+	return rv;
+}
+
+/* ---- start ---- */
 
 static int store_new(struct enroll *en, const struct instant *at, const char *pem, struct err *e)
 {
@@ -232,16 +271,11 @@ static int configured(struct enroll *en, const struct instant *at, const char *p
 
 int keyring_load(struct enroll *en, const char *const *old, const char *key, const struct instant *at, struct err *e)
 {
-	struct loading l = {.en = en, .e = e};
 	int rv;
 
 	if (en->settings->v[SETTING_KEY_OVERLAP] < en->settings->v[SETTING_REFRESH_MAX])
 		return err_set(e, ERR_INVALID, "key_overlap is shorter than refresh_max: tokens would outlive their key");
-	rv = store_key_each(en->store, load_one, &l);
-	if (l.rv)
-		return l.rv;
-	if (rv)
-		return err_set(e, rv, "database: %s", store_error(en->store));
+	rv = take_up(en, e);
 	for (; !rv && old && *old; old++)
 		rv = configured(en, at, *old, e);
 	return rv ? rv : configured(en, at, key, e);
@@ -261,7 +295,7 @@ const struct keyring_entry *keyring_at(const struct enroll *en, unsigned i)
 
 const char *keyring_newest(const struct enroll *en)
 {
-	return en->ring->e[en->ring->n - 1].kid;
+	return en->ring->n ? en->ring->e[en->ring->n - 1].kid : "";
 }
 
 /* ---- change ---- */
@@ -278,13 +312,12 @@ int keyring_rotate(struct enroll *en, const struct instant *at, const char *pem,
 	if (!store_key_known(en->store, kid))
 		return err_set(e, ERR_EXISTS, "token key %s is or was one of ours already", kid);
 	rv = store_decide(en->store);
+	en->ring->dirty = true; /* also where only the decision's end fails */
 	rv = rv ? err_set(e, rv, "storage failed: %s", store_error(en->store)) : store_new(en, at, pem, e);
 	if (store_decided(en->store, rv == 0) && !rv) {
 		drop(en, en->ring->n - 1);
 		rv = err_set(e, ERR_IO, "storage failed: %s", store_error(en->store));
 	}
-	if (!rv)
-		en->ring->dirty = true;
 	if (!rv)
 		effects_event(fx, NULL, true, at->now, NULL, NULL, NULL, J_KEY_ADDED,
 			      &(struct journal_value)JS(ID, keyring_newest(en)), 1);
@@ -315,6 +348,8 @@ void keyring_expire(struct enroll *en, const struct instant *at, struct effects 
 {
 	char kid[KID_MAX + 1];
 
+	if (en->ring->stale && take_up(en, NULL))
+		return;
 	while (at->unix_ms >= en->ring->next_ms) {
 		unsigned i = 0;
 
@@ -334,16 +369,10 @@ void keyring_committed(struct enroll *en)
 
 void keyring_failed(struct enroll *en)
 {
-	struct keyring *k = en->ring;
-	struct err e;
-	struct loading l = {.en = en, .e = &e};
-
-	if (!k->dirty)
+	if (!en->ring->dirty)
 		return;
-	k->dirty = false;
-	while (k->n)
-		drop(en, k->n - 1);
-	store_key_each(en->store, load_one, &l);
+	en->ring->dirty = false;
+	take_up(en, NULL);
 }
 
 /* ---- devices that must be reconfigured ---- */

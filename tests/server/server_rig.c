@@ -38,6 +38,8 @@ static int64_t mem_pread(struct storage *st, const char *name, uint64_t offset, 
 {
 	struct mem_file *f = find(st, name, false);
 
+	if (mem_of(st)->reads_fail)
+		return ERR_IO;
 	if (!f)
 		return ERR_NOTFOUND;
 	if (offset >= f->now.len)

@@ -25,6 +25,7 @@ struct mem_storage {
 	long full_from;        /* disk full from this write on; 0: never */
 	long sync_fails;       /* this many syncs fail */
 	bool read_only;
+	bool reads_fail;
 };
 void mem_init(struct mem_storage *m);
 void mem_fini(struct mem_storage *m);

@@ -212,6 +212,31 @@ START_TEST(rotation_and_a_full_disk)
 }
 END_TEST
 
+/* Nor can it be read again: what memory has stays, until it can. */
+START_TEST(rotation_and_a_disk_that_is_gone)
+{
+	struct err e = {0};
+
+	ck_assert_int_eq(token_kid(test_pki()->token_public, old_kid, &e), 0);
+	bootstrap(0, 1);
+	make_next_key();
+	if (_i)
+		rotate();
+	ck_assert_int_eq(_i ? keyring_retire(a.en, &a.at, old_kid, "operator", &a.fx)
+			    : keyring_rotate(a.en, &a.at, next_key.pem, &a.fx, &e), 0);
+	a.mem.read_only = a.mem.reads_fail = true;
+	ck_assert_int_eq(ask_turn(&a), ERR_IO);
+	ck_assert_uint_ge(keyring_count(a.en), 1);
+	ask_publish(&a, 0, a.tokens[0][0]);
+	ck_assert_int_ne(a.code, 200);
+	a.mem.read_only = a.mem.reads_fail = false;
+	ask_publish(&a, 0, a.tokens[0][0]);
+	ck_assert_int_eq(a.code, 200);
+	ck_assert_uint_eq(keyring_count(a.en), _i ? 2 : 1);
+	ck_assert_str_eq(keyring_newest(a.en), _i ? next_key.kid : old_kid);
+}
+END_TEST
+
 /* Nothing of a private key stands in the file in the clear. */
 START_TEST(keys_are_sealed)
 {
@@ -265,6 +290,7 @@ int main(void)
 	tcase_add_test(t, overlap_ends);
 	tcase_add_test(t, retired_by_hand);
 	tcase_add_test(t, rotation_and_a_full_disk);
+	tcase_add_loop_test(t, rotation_and_a_disk_that_is_gone, 0, 2);
 	tcase_add_test(t, keys_are_sealed);
 	tcase_add_test(t, overlap_is_long_enough);
 	sr = srunner_create(s);
