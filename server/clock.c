@@ -5,9 +5,6 @@
 #include "core/plant.h"
 #include "server/enroll_internal.h"
 
-#define SLACK_MS INT64_C(60000) /* behind the last issue */
-#define STEP_MS  INT64_C(1000)  /* the record is as fine as this */
-
 static const char name[] = "last_issue_ms";
 
 int clock_load(struct enroll *en)
@@ -23,7 +20,7 @@ int clock_load(struct enroll *en)
 
 int clock_issued(struct enroll *en, int64_t unix_ms)
 {
-	if (unix_ms < en->last_issue_ms + STEP_MS)
+	if (unix_ms < en->last_issue_ms + CLOCK_STEP_MS)
 		return 0;
 	en->last_issue_ms = unix_ms;
 	return store_meta_put(en->store, name, unix_ms);
@@ -31,7 +28,7 @@ int clock_issued(struct enroll *en, int64_t unix_ms)
 
 bool clock_behind(const struct enroll *en, int64_t unix_ms)
 {
-	return unix_ms < en->last_issue_ms - SLACK_MS && !PLANTED(CLOCK_GUARD_MISSING);
+	return unix_ms < en->last_issue_ms - CLOCK_SLACK_MS && !PLANTED(CLOCK_GUARD_MISSING);
 }
 
 bool clock_refuses(struct enroll_call *c)

@@ -4,6 +4,9 @@
 
 #include "server/enroll.h"
 
+#define CLOCK_SLACK_MS INT64_C(60000) /* that the clock may be behind the last issue */
+#define CLOCK_STEP_MS  INT64_C(1000)  /* the record is as fine as this */
+
 struct enroll_call;
 
 /* Reads the record; also after a decision was undone. */

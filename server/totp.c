@@ -7,6 +7,7 @@
 #include <liboath/oath.h>
 
 #include "core/plant.h"
+#include "server/clock.h"
 #include "server/register.h"
 
 #define STEP_S        30 /* RFC 6238 §4.1 */
@@ -100,6 +101,13 @@ static bool is_code(const char *secret, size_t len, int64_t step, const char *co
 	return is;
 }
 
+/* A login dated so far ahead was issued by a clock that an operator has called wrong since
+ * (clock.h refuses before): its step must not bar those until then. */
+static bool step_binds(const struct store_device *row, int64_t unix_ms)
+{
+	return row->totp_at_ms <= unix_ms + CLOCK_SLACK_MS + CLOCK_STEP_MS;
+}
+
 int64_t totp_step(const struct registry_device *dev, const struct store_device *row, int64_t unix_ms, const char *code)
 {
 	int64_t now = unix_ms / 1000 / STEP_S, found = 0;
@@ -110,7 +118,7 @@ int64_t totp_step(const struct registry_device *dev, const struct store_device *
 		return 0;
 	/* all of them, whichever fits: the time it takes tells nothing */
 	for (int64_t step = now - DRIFT; step <= now + DRIFT; step++)
-		if (is_code(secret, len, step, code) && (step > row->totp_step || PLANTED(TOTP_STEP_REUSED)))
+		if (is_code(secret, len, step, code) && (step > row->totp_step || !step_binds(row, unix_ms) || PLANTED(TOTP_STEP_REUSED)))
 			found = step;
 	explicit_bzero(secret, len);
 	free(secret);

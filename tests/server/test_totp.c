@@ -8,6 +8,8 @@
 
 #include <liboath/oath.h>
 
+#include "server/clock.h"
+
 /* The code of device T, `steps` from now, as liboath makes it from the secret on record. */
 static const char *totp_code(int steps)
 {
@@ -103,6 +105,28 @@ START_TEST(totp_lost_reply_over_a_step)
 	ck_assert_int_eq(a.retry_after_s, 30);
 	ask_wait(&a, 180 * S);
 	totp_login(1, totp_code(0), 401, "used"); /* the grace is over */
+}
+END_TEST
+
+/* Where the clock ran ahead at the last login, the steps of then are no reason to refuse those
+ * of now, once an operator says that now is right. */
+START_TEST(totp_after_a_clock_that_ran_ahead)
+{
+	a.at.unix_ms += 86400 * (int64_t)S;
+	totp_register_ok(1);
+	totp_login(1, totp_code(0), 200, "ok");
+	a.at.unix_ms -= 86400 * (int64_t)S;
+	ask_register(&a, T, 2);
+	ck_assert_int_eq(a.code, 503);
+	ck_assert_int_eq(clock_accept(a.en, &a.at), 0);
+	ck_assert_int_eq(ask_turn(&a), 0);
+	totp_register_ok(2);
+	totp_login(2, totp_code(0), 200, "ok");
+	/* and each is used once again */
+	ask_wait(&a, 31 * S);
+	totp_register_ok(3);
+	totp_login(3, totp_code(-1), 401, "wrong");
+	totp_login(3, totp_code(0), 200, "ok");
 }
 END_TEST
 
@@ -222,6 +246,7 @@ int main(void)
 	tcase_add_loop_test(t, totp_drift, 0, 5);
 	tcase_add_test(t, totp_step_once);
 	tcase_add_test(t, totp_lost_reply_over_a_step);
+	tcase_add_test(t, totp_after_a_clock_that_ran_ahead);
 	tcase_add_test(t, totp_tries);
 	tcase_add_test(t, totp_tries_a_day);
 	tcase_add_test(t, totp_needs_a_fresh_registration);
