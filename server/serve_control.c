@@ -14,6 +14,7 @@
 #define CLIENTS_MAX 16
 #define IN_MAX      (256u << 10)
 #define OUT_MAX     (4u << 20)
+#define AGAIN_S     0.5 /* until a connection is taken where there was no descriptor for it */
 
 struct client {
 	LIST_ENTRY(client) all;
@@ -29,6 +30,7 @@ struct serve_control {
 	struct sockaddr_un addr;
 	int fd;
 	ev_io acceptable;
+	ev_timer again;
 	LIST_HEAD(, client) clients;
 	unsigned n;
 };
@@ -137,6 +139,14 @@ static void on_writable(struct ev_loop *loop, ev_io *w, int events)
 	client_flush(w->data);
 }
 
+static void on_again(struct ev_loop *loop, ev_timer *w, int events)
+{
+	struct serve_control *ctl = w->data;
+
+	(void)events;
+	ev_io_start(loop, &ctl->acceptable);
+}
+
 static void on_acceptable(struct ev_loop *loop, ev_io *w, int events)
 {
 	struct serve_control *ctl = w->data;
@@ -144,8 +154,15 @@ static void on_acceptable(struct ev_loop *loop, ev_io *w, int events)
 	struct client *c;
 
 	(void)events;
-	if (fd < 0)
+	if (fd < 0) {
+		/* who waits makes the socket readable again at once: the loop would do nothing else */
+		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+			ev_io_stop(loop, w);
+			ev_timer_set(&ctl->again, AGAIN_S, 0);
+			ev_timer_start(loop, &ctl->again);
+		}
 		return;
+	}
 	c = ctl->n < CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
 	if (!c) {
 		close(fd);
@@ -214,7 +231,8 @@ struct serve_control *serve_control_new(struct serve *s, const char *where, stru
 		goto fail;
 	}
 	ev_io_init(&ctl->acceptable, on_acceptable, ctl->fd, EV_READ);
-	ctl->acceptable.data = ctl;
+	ev_init(&ctl->again, on_again);
+	ctl->acceptable.data = ctl->again.data = ctl;
 	ev_io_start(live_loop_ev(s->loop), &ctl->acceptable);
 	return ctl;
 fail:
@@ -232,6 +250,7 @@ void serve_control_free(struct serve_control *ctl)
 		client_free(c);
 	if (ctl->fd >= 0) {
 		ev_io_stop(live_loop_ev(ctl->serve->loop), &ctl->acceptable);
+		ev_timer_stop(live_loop_ev(ctl->serve->loop), &ctl->again);
 		close(ctl->fd);
 		unlink(ctl->addr.sun_path);
 	}

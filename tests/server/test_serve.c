@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -309,6 +310,52 @@ START_TEST(lives_and_ends)
 }
 END_TEST
 
+static long ticks_of(pid_t pid)
+{
+	char path[64], text[1024], *p;
+	unsigned long user, system;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	f = fopen(path, "r");
+	ck_assert_ptr_nonnull(f);
+	ck_assert_ptr_nonnull(fgets(text, sizeof(text), f));
+	fclose(f);
+	p = strrchr(text, ')');
+	ck_assert_ptr_nonnull(p);
+	ck_assert_int_eq(sscanf(p + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system), 2);
+	return (long)(user + system);
+}
+
+/* Without a descriptor for an operator the server waits for one, and does not spin. */
+START_TEST(no_descriptor_left)
+{
+	char control[700];
+	const char *const args[] = {GOOD, SMS, "--control", control, "--journal-fd", "3", NULL};
+	struct timespec nap = {.tv_nsec = 600 * 1000 * 1000};
+	struct rlimit few = {0}, enough;
+	struct child c;
+	long before;
+	int fd;
+
+	snprintf(control, sizeof(control), "unix:%s", in_dir("control"));
+	start(&c, args);
+	ck_assert(until(&c, c.lines, "\"up\""));
+	ck_assert_int_eq(prlimit(c.pid, RLIMIT_NOFILE, NULL, &enough), 0);
+	few.rlim_max = enough.rlim_max;
+	ck_assert_int_eq(prlimit(c.pid, RLIMIT_NOFILE, &few, NULL), 0);
+	fd = connect_to(in_dir("control"));
+	before = ticks_of(c.pid);
+	nanosleep(&nap, NULL);
+	ck_assert_int_lt(ticks_of(c.pid) - before, sysconf(_SC_CLK_TCK) / 10);
+	ck_assert_int_eq(prlimit(c.pid, RLIMIT_NOFILE, &enough, NULL), 0);
+	ck_assert_ptr_nonnull(strstr(say(fd, "{\"do\":\"stats\"}\n"), "\"devices\":1"));
+	close(fd);
+	kill(c.pid, SIGTERM);
+	ck_assert_int_eq(end(&c), 0);
+}
+END_TEST
+
 /* What the journal lacks when the answer is there, a kill could lose. */
 START_TEST(journal_before_control)
 {
@@ -519,6 +566,7 @@ int main(void)
 	tcase_add_test(t, refuses);
 	tcase_add_loop_test(t, lives_and_ends, 0, 2);
 	tcase_add_test(t, journal_before_control);
+	tcase_add_test(t, no_descriptor_left);
 	tcase_add_test(t, deaf_operator);
 	tcase_add_test(t, a_lab_without_a_journal);
 	tcase_add_test(t, a_second_server);
