@@ -7,6 +7,9 @@
 #include "sim/fleet_priv.h"
 
 #define ROUNDS_MAX 64 /* of one turn; what is left comes with the next */
+/* From one power on to the next: what cuts power as it comes back would else go round at one
+ * instant for ever. */
+#define ON_MIN     NS_PER_MS
 
 /* ---- making one ---- */
 
@@ -323,6 +326,8 @@ void fleet_power_cut(struct fleet *f, struct fleet_device *fd)
 
 	fd->drop = false;
 	fd->power_on_at = fd->off_for == TIME_NEVER ? TIME_NEVER : time_add(f->at.now, fd->off_for);
+	if (fd->power_on_at < fd->next_on)
+		fd->power_on_at = fd->next_on;
 	fd->off_for = TIME_NEVER;
 	fd->boots++;
 	if (fd->shown != STATE_OFF)
@@ -348,6 +353,7 @@ static void switch_on(struct fleet *f, struct fleet_device *fd)
 	if (fd->shown != STATE_OFF)
 		return;
 	fd->power_on_at = TIME_NEVER;
+	fd->next_on = time_add(f->at.now, ON_MIN);
 	fd->boots++;
 	device_file_name(fd->dev, name, sizeof(name));
 	buf_reset(&f->file);
@@ -366,9 +372,17 @@ static void switch_on(struct fleet *f, struct fleet_device *fd)
 
 void fleet_power_on(struct fleet *f, const struct instant *at, unsigned index)
 {
+	struct fleet_device *fd;
+
 	assert(index < f->n);
+	fd = f->devices[index];
 	f->at = *at;
-	switch_on(f, f->devices[index]);
+	if (fd->shown == STATE_OFF && at->now < fd->next_on) {
+		fd->power_on_at = fd->next_on;
+		arm(f, fd);
+		return;
+	}
+	switch_on(f, fd);
 }
 
 void fleet_power_off(struct fleet *f, const struct instant *at, unsigned index)

@@ -34,6 +34,7 @@ struct fleet_device {
 	bool quiet;	       /* the store broke within this step: the rest of it is not done */
 	struct heap_node timer;
 	time_ns power_on_at;	   /* while OFF: a power cycle's end; TIME_NEVER */
+	time_ns next_on;	   /* no power again before that, whoever switches it on */
 	time_ns off_for;	   /* with `cut`: power_cycle's length; TIME_NEVER: stays off */
 	struct quic_conn *conn;	   /* NULL: none; quic's until `closed` */
 	struct quic_conn *closing; /* told to close, CONNECTION_CLOSE not yet written; NULL */

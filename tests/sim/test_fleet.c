@@ -319,6 +319,37 @@ START_TEST(a_power_cycle_ends_with_the_power)
 }
 END_TEST
 
+/* What cuts power as it comes back would else go round for ever at one instant. */
+START_TEST(power_is_never_back_at_once)
+{
+	time_ns before = 0;
+	unsigned cuts = 0;
+	struct instant at;
+
+	open_rig(1, false);
+	at = rig_now(&g);
+	fleet_power_on(g.fleet, &at, 0);
+	fleet_power_off(g.fleet, &at, 0);
+	fleet_power_on(g.fleet, &at, 0);
+	ck_in(0, STATE_OFF);
+	fleet_power_off(g.fleet, &at, 0);
+	rig_arm(&g, "{\"name\":\"f\",\"on\":\"device.state\",\"match\":{\"to\":\"REGISTERING\"},\"each\":true,\"times\":50,"
+		    "\"do\":\"power_cycle\",\"args\":{\"off_ns\":0}}");
+	rig_all_on(&g);
+	rig_run(&g, 10 * NS_PER_S);
+	for (unsigned i = 0; i < g.log_n; i++) {
+		if (g.log[i].row != ROW_RG_OFF)
+			continue;
+		ck_assert_uint_gt(g.log[i].t, before);
+		before = g.log[i].t;
+		cuts++;
+	}
+	ck_assert_uint_ge(cuts, 50);
+	ck_in(0, STATE_PV);
+	rig_close(&g);
+}
+END_TEST
+
 START_TEST(full_disk_is_survived)
 {
 	struct rig_options o = {.devices = 1, .seed = 1};
@@ -510,6 +541,7 @@ int main(void)
 	tcase_add_loop_test(t, fault_drops_connection, 0, 2);
 	tcase_add_test(t, fault_on_a_dropped_connection_acts);
 	tcase_add_test(t, a_power_cycle_ends_with_the_power);
+	tcase_add_test(t, power_is_never_back_at_once);
 	tcase_add_test(t, full_disk_is_survived);
 	tcase_add_loop_test(t, its_own_disk_fails_for_a_time, 0, 4);
 	tcase_add_loop_test(t, what_a_cut_leaves_can_be_said, 0, 2);
