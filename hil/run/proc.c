@@ -24,6 +24,19 @@ static void on_child(struct ev_loop *loop, ev_child *w, int events)
 		p->exited(p->ctx, p, status);
 }
 
+#define ABOVE 16 /* of every descriptor that a child is given */
+
+int proc_program(const char *path)
+{
+	int fd = open(path, O_PATH | O_CLOEXEC), high;
+
+	if (fd < 0)
+		return fd;
+	high = fcntl(fd, F_DUPFD_CLOEXEC, ABOVE);
+	close(fd);
+	return high;
+}
+
 /* In the child: put each descriptor where it belongs, above the ones still to move. */
 static int place(const struct proc_fd *fds, size_t n)
 {
@@ -46,7 +59,7 @@ static int place(const struct proc_fd *fds, size_t n)
 	return 0;
 }
 
-static void child(const char *const *argv, const struct proc_fd *fds, size_t n, int report)
+static void child(int program, const char *const *argv, const struct proc_fd *fds, size_t n, int report)
 {
 	bool has_stdin = false;
 	sigset_t none;
@@ -69,7 +82,10 @@ static void child(const char *const *argv, const struct proc_fd *fds, size_t n, 
 			goto fail;
 	}
 	/* everything of ours is close-on-exec but what was just placed */
-	execv(argv[0], (char *const *)(uintptr_t)argv);
+	if (program)
+		fexecve(program, (char *const *)(uintptr_t)argv, environ);
+	else
+		execv(argv[0], (char *const *)(uintptr_t)argv);
 fail:
 	err = errno;
 	keep = (int)write(report, &err, sizeof(err));
@@ -98,7 +114,7 @@ int proc_start(struct proc *p, struct ev_loop *loop, const char *const *argv, co
 		/* above every descriptor that place() hands out */
 		int high = fcntl(report[1], F_DUPFD_CLOEXEC, 128);
 
-		child(argv, fds, n, high >= 0 ? high : report[1]);
+		child(p->program, argv, fds, n, high >= 0 ? high : report[1]);
 	}
 	close(report[1]);
 	do

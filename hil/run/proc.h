@@ -20,6 +20,7 @@ struct proc_fd {
 
 struct proc {
 	pid_t pid; /* 0: not running */
+	int program; /* an open program to be started in argv[0]'s stead (proc_program); 0: none */
 	ev_child watch;
 	struct ev_loop *loop;
 	void (*exited)(void *ctx, struct proc *p, int status); /* wait status */
@@ -31,6 +32,9 @@ struct proc {
  * SIGKILL when we die. 0 or ERR_IO, ERR_NOTFOUND with a sentence. */
 int proc_start(struct proc *p, struct ev_loop *loop, const char *const *argv, const struct proc_fd *fds,
 	       size_t n, struct err *e);
+/* Opens a program, so that whatever replaces its file from now on is not what is started: for
+ * proc.program; the caller closes it. Negative: errno says why. */
+int proc_program(const char *path);
 void proc_kill(struct proc *p, int signal_number);
 /* Stops watching and reaps (blocking, after SIGKILL). */
 void proc_end(struct proc *p);

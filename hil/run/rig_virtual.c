@@ -23,6 +23,7 @@ struct rig {
 	void (*ready)(void *ctx, bool ok, const char *why);
 	ev_timer later;
 	const char *program; /* beside this one */
+	int program_fd;	     /* held open: who builds meanwhile takes it from no scenario */
 	LIST_HEAD(, virtual_job) jobs;
 };
 
@@ -61,6 +62,12 @@ static struct rig *virtual_open(const struct rig_options *o, void (*ready)(void 
 	r = calloc(1, sizeof(*r));
 	if (!r) {
 		err_set(e, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	r->program_fd = proc_program(proc_sibling(program));
+	if (r->program_fd < 0) {
+		err_set(e, ERR_ENVIRONMENT, "%s cannot be opened: %s", program, strerror(errno));
+		free(r);
 		return NULL;
 	}
 	r->o = *o;
@@ -197,6 +204,7 @@ static int virtual_start(struct rig *r, struct job *job, struct err *e)
 	fcntl(out[0], F_SETPIPE_SZ, 1 << 20);
 	v->job = job;
 	v->loop = r->o.loop;
+	v->proc.program = r->program_fd;
 	v->proc.exited = on_exit_status;
 	v->proc.ctx = v;
 	v->lines.line = on_line;
@@ -253,6 +261,7 @@ static void virtual_close(struct rig *r)
 			finish(v);
 	}
 	ev_timer_stop(r->o.loop, &r->later);
+	close(r->program_fd);
 	free(r);
 }
 

@@ -1,9 +1,13 @@
 /* Trials on the virtual rig: verdict, hash and journal of a plan, judged as it comes or
  * kept; many side by side; a rig that is not there; stopped in the middle. */
 #include <check.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "hil/language/scenario.h"
+#include "hil/run/proc.h"
 #include "hil/run/trial.h"
 
 static const char text[] = "version: 1\n"
@@ -94,6 +98,7 @@ struct many {
 	size_t plan;
 	char hash[65];
 	unsigned stop_after;
+	const char *spoilt; /* a program that is no more behind the first */
 };
 
 static void count(struct trial *t, const struct journal_event *ev, const char *line, size_t len)
@@ -131,6 +136,11 @@ static void done(void *ctx, struct trials *ts, struct trial *t)
 	else if (!t->interrupted)
 		ck_assert_str_eq(m->hash, t->hash);
 	trial_free(t);
+	if (m->spoilt && m->ended == 1) {
+		/* as a linker does it: another file of that name, which cannot be run yet */
+		ck_assert_int_eq(unlink(m->spoilt), 0);
+		ck_assert_int_eq(close(open(m->spoilt, O_WRONLY | O_CREAT | O_EXCL, 0600)), 0);
+	}
 	if (m->ended == m->stop_after)
 		trials_stop(ts);
 }
@@ -145,6 +155,24 @@ START_TEST(test_many)
 	ck_assert_uint_eq(m.ended, MANY);
 	ck_assert_uint_eq(m.passed, MANY);
 	ck_assert_uint_gt(m.seen, MANY * 20);
+}
+END_TEST
+
+/* Whoever builds while it runs takes no program away from it. */
+START_TEST(test_relinked)
+{
+	char name[40], path[4200];
+	struct many m = {.spoilt = path};
+	struct trials_options o = {.jobs = 2, .program = name, .next = next, .done = done, .ctx = &m};
+	struct err e = {0};
+
+	snprintf(name, sizeof(name), "test_trial.%d", (int)getpid());
+	snprintf(path, sizeof(path), "%s", proc_sibling(name));
+	ck_assert_int_eq(link(proc_sibling("quicrig-virtual"), path), 0);
+	ck_assert_int_eq(trials_run(&o, NULL, &e), 0);
+	unlink(path);
+	ck_assert_uint_eq(m.passed, MANY);
+	ck_assert_ptr_null(trial_once(plans.v[0], name, false, &e)); /* that one is gone */
 }
 END_TEST
 
@@ -220,6 +248,7 @@ int main(void)
 	tcase_add_test(c, test_fails);
 	tcase_add_test(c, test_no_program);
 	tcase_add_test(c, test_many);
+	tcase_add_test(c, test_relinked);
 	tcase_add_test(c, test_stopped);
 	tcase_add_test(c, test_wall);
 	tcase_add_test(c, test_cannot_begin);
