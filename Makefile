@@ -4,12 +4,12 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 run: build
 	build/quicrig run --require-coverage 100% scenarios/
-	build/quicrig run --parity loopback -j 12 scenarios/
+	build/quicrig run --parity loopback scenarios/
 
 # Do the rigs agree? The second half of `make run`, by itself.
 PARITY ?= scenarios/
 parity: build
-	build/quicrig run --parity loopback -j 12 $(PARITY)
+	build/quicrig run --parity loopback $(PARITY)
 
 test: build-asan
 	ctest --test-dir build-asan --output-on-failure -j2

@@ -211,8 +211,8 @@ static void live_close(struct rig *r)
 }
 
 const struct rig_ops rig_live_ops = {.name = "loopback",
-				     .jobs = 12,
-				     .capacity = 16,
+				     .jobs = 16,
+				     .capacity = 24,
 				     .open = live_open,
 				     .start = live_start,
 				     .abort = live_abort,

@@ -233,12 +233,14 @@ static void start_one(struct runner *r, size_t i)
 	r->weight += turn_weight(job->plan);
 }
 
-/* In their turn: a heavy scenario waits until the lighter ones before it are done, and then
- * has the rig to itself; else its SMS would make everybody else's late. */
-static bool fits(const struct runner *r)
+/* A heavy scenario has the rig to itself, else its SMS would make everybody else's late. Who
+ * does not fit lets those behind it pass. */
+static bool fits(struct runner *r)
 {
-	return r->running == 0 || !r->ops->capacity ||
-	       r->weight + turn_weight(r->plans[r->turns[r->next]]) <= r->ops->capacity;
+	unsigned capacity = r->ops->capacity;
+
+	return r->running == 0 || !capacity ||
+	       (r->weight < capacity && turn_fit(r->turns, r->next, r->n, r->plans, capacity - r->weight));
 }
 
 static void start_more(struct runner *r)
@@ -379,7 +381,7 @@ static int make_units(struct runner *r)
 	r->plans = repeats_units(r->repeats);
 	r->n = repeats_n(r->repeats);
 	/* on a live rig time passes by itself: a long scenario that begins last keeps all waiting */
-	r->turns = turns_new(r->plans, r->n, !r->ops->virtual_time);
+	r->turns = turns_new(r->plans, r->n, r->ops->capacity);
 	return r->turns ? 0 : ERR_NOMEM;
 }
 

@@ -8,9 +8,13 @@
 
 /* The devices of a plan. */
 unsigned turn_weight(json_t *plan);
-/* Indices of `plans` in the order in which they begin: as they stand, or those that may
- * take longest (their timeouts) first, so that no long one is left alone at the end. The
+/* Indices of `plans` in the order in which they begin. Without `capacity`: as they stand.
+ * Else first those that weigh more than it and have the rig to themselves, then those that
+ * may take longest (their timeouts), so that no long one is left alone at the end. The
  * caller's, for free(); NULL without memory. */
-size_t *turns_new(json_t *const *plans, size_t n, bool longest_first);
+size_t *turns_new(json_t *const *plans, size_t n, unsigned capacity);
+/* Puts the first of turns[next…n) that weighs at most `room` at `next`, before those that do
+ * not fit. False: none does. */
+bool turn_fit(size_t *turns, size_t next, size_t n, json_t *const *plans, unsigned room);
 
 #endif
