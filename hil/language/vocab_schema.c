@@ -92,13 +92,32 @@ static json_t *states(void)
 /* YAML makes numbers and truths of some words that are texts here. */
 static json_t *scalar(void)
 {
-	return json_pack("{s:[s, s, s]}", "type", "string", "number", "boolean");
+	return json_pack("{s:[s, s, s, s]}", "type", "string", "number", "boolean", "null");
+}
+
+/* … whose letters, where it is a text, are as `pattern` says. */
+static json_t *word_like(const char *pattern)
+{
+	json_t *j = scalar();
+
+	json_object_set_new(j, "pattern", json_string(pattern));
+	return j;
 }
 
 /* A pattern of texts; a whole number is fine too. */
 static json_t *number_or(const char *pattern)
 {
 	return json_pack("{s:[s, s], s:s}", "type", "integer", "string", "pattern", pattern);
+}
+
+/* A number may stand in quotes. */
+static json_t *number(json_int_t min, json_int_t max)
+{
+	json_t *j = number_or("^[0-9]+$");
+
+	json_object_set_new(j, "minimum", json_integer(min));
+	json_object_set_new(j, "maximum", json_integer(max));
+	return j;
 }
 
 static json_t *path_schema(void)
@@ -182,26 +201,25 @@ static json_t *value_schema(const struct vocab_key *k)
 {
 	switch (k->type) {
 	case VOCAB_NAME:
-		return number_or("^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$");
+		return word_like("^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$");
 	case VOCAB_WORD:
-		return k->arg ? words(k->arg) : text("^[^ ,]+$");
+		return k->arg ? words(k->arg) : word_like("^[^ ,]+$");
 	case VOCAB_RANGE:
 		return number_or("^((<=|>=|<|>|=) *)?[0-9]+$|^[0-9]+\\.\\.[0-9]+$");
 	case VOCAB_SEED:
 		return number_or("^(0x[0-9a-fA-F]+|[0-9]+)$");
 	case VOCAB_WORDS:
-		return one_or_list(k->arg ? words(k->arg) : text("^[^ ,]+$"));
+		return one_or_list(k->arg ? words(k->arg) : word_like("^[^ ,]+$"));
 	case VOCAB_BOOL:
-		return json_pack("{s:s}", "type", "boolean");
+		return json_pack("{s:[b, b, s, s]}", "enum", 1, 0, "true", "false");
 	case VOCAB_COUNT:
-		return json_pack("{s:s, s:I, s:I}", "type", "integer", "minimum", (json_int_t)k->min, "maximum",
-				 (json_int_t)k->max);
+		return number(k->min, k->max);
 	case VOCAB_CODE:
-		return json_pack("{s:s, s:i, s:i}", "type", "integer", "minimum", (int)k->min, "maximum", 999);
+		return number(k->min, 999);
 	case VOCAB_DURATION:
 		return text("^[0-9]+(\\.[0-9]+)? ?(ns|us|ms|s|m|h|d)$");
 	case VOCAB_SHIFT:
-		return text("^[+-][0-9]+(\\.[0-9]+)? ?(ms|s|m|h|d)$");
+		return text("^[+-][0-9]+(\\.[0-9]+)? ?(ns|us|ms|s|m|h|d)$");
 	case VOCAB_SHARE:
 		return text("^(>= *)?[0-9]+(\\.[0-9]+)?%$");
 	case VOCAB_RATIO:
