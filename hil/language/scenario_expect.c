@@ -118,7 +118,7 @@ static void add_idle(struct reader *r, const struct yaml_node *n, json_t *list)
 static void check_teller(struct reader *r, const struct yaml_node *node, json_t *who, enum journal_kind kind)
 {
 	static const char nobodys[] = "run.start run.end scenario.start scenario.end step.done ready server.state "
-				      "fault.armed harness.lag harness.note";
+				      "fault.armed harness.lag harness.note key.added key.retired";
 	unsigned actor = vocab_event_actor(kind);
 	const char *event = journal_kind_name(kind);
 	bool fired = kind == J_FAULT_FIRED;
@@ -129,8 +129,12 @@ static void check_teller(struct reader *r, const struct yaml_node *node, json_t 
 		if (actor != VOCAB_SERVER && !fired)
 			diag_error(r->ds, r->src, node->at, NULL, "the server does not write %s", event);
 	} else if (json_object_get(who, "modem")) {
+		const char *modem = json_string_value(json_object_get(who, "modem")), *other = scenario_modem_other(modem, kind);
+
 		if (!vocab_has(journal_kind_fields(kind), "modem") && !fired)
 			diag_error(r->ds, r->src, node->at, NULL, "%s names no modem", event);
+		else if (other)
+			diag_error(r->ds, r->src, node->at, NULL, "%s is about the modem that %s, which %s never is", event, other, modem);
 	} else if (vocab_has(nobodys, event)) {
 		diag_error(r->ds, r->src, node->at, NULL, "%s is about no device", event);
 	} else {

@@ -485,6 +485,8 @@ static json_t *read_fault(struct reader *r, const struct yaml_node *n, size_t in
 		check_who(r, part || a->actor != VOCAB_MODEM ? part : what, a, json_object_get(f, "who"));
 	check_either(r, what, a, json_object_get(f, "who"), on);
 	check_server_who(r, n, a, json_object_get(f, "who"));
+	if (on && json_object_get(f, "who") && who_is_devices(json_object_get(f, "who")) && vocab_has("server.state key.added key.retired", on))
+		diag_error(r->ds, r->src, part->at, NULL, "%s is about no device: the fault would never fire", on);
 	if ((a->when & VOCAB_POINT) && !on && yaml_get(n, "who") && json_object_get(f, "who") &&
 	    who_is_devices(json_object_get(f, "who")))
 		diag_error(r->ds, r->src, yaml_get(n, "who")->at, "as in {on: server.decision, who: A, do: crash, …}",

@@ -23,6 +23,8 @@ void scenario_answers(struct reader *r, const struct yaml_node *n, const char *p
 void scenario_reply(struct reader *r, const struct yaml_node *map, const struct yaml_node *at, json_t *args);
 /* An action of modems befalls one that can. `n` is where errors point. */
 void scenario_modem_who(struct reader *r, const struct yaml_node *n, const struct vocab_action *a, json_t *who);
+/* What the modem of such an event does where this one (s1, r1, …) never does it; NULL: it may. */
+const char *scenario_modem_other(const char *modem, enum journal_kind kind);
 /* A fault that names a modem, or acts at its prompt or its modem.state; fills in what `match`
  * must say. */
 void scenario_modem_fault(struct reader *r, const struct yaml_node *n, const struct vocab_action *a, json_t *f,

@@ -19,6 +19,13 @@ void scenario_modem_who(struct reader *r, const struct yaml_node *n, const struc
 			   "'%s' befalls a modem that %s, not %s", a->name, side == 'r' ? "receives" : "sends", modem);
 }
 
+const char *scenario_modem_other(const char *modem, enum journal_kind kind)
+{
+	if (kind == J_SMS_DELIVERED)
+		return modem[0] == 's' ? "receives" : NULL;
+	return modem[0] == 'r' && (kind == J_SMS_SUBMITTED || kind == J_SMS_FAILED || kind == J_SMS_UNKNOWN) ? "sends" : NULL;
+}
+
 /* Before the SMS is written nobody knows whose it is. */
 static void check_prompt(struct reader *r, const struct yaml_node *n, json_t *f, json_t *args)
 {
@@ -55,12 +62,15 @@ void scenario_modem_fault(struct reader *r, const struct yaml_node *n, const str
 			  json_t *args)
 {
 	const char *on = json_string_value(json_object_get(f, "on"));
-	bool of_modem = json_object_get(json_object_get(f, "who"), "modem") != NULL;
+	const char *modem = json_string_value(json_object_get(json_object_get(f, "who"), "modem")), *other;
 
 	check_prompt(r, n, f, args);
 	if (!on)
 		return;
-	if (of_modem && !vocab_has(journal_kind_fields((enum journal_kind)journal_kind_by_name(on)), "modem"))
+	other = modem ? scenario_modem_other(modem, (enum journal_kind)journal_kind_by_name(on)) : NULL;
+	if (other)
+		diag_error(r->ds, r->src, n->at, NULL, "%s is about the modem that %s, which %s never is", on, other, modem);
+	if (modem && !vocab_has(journal_kind_fields((enum journal_kind)journal_kind_by_name(on)), "modem"))
 		diag_error(r->ds, r->src, n->at, NULL, "'who' is a modem, and %s says nothing of one", on);
 	if (strcmp(on, "modem.state") == 0 && a->actor == VOCAB_MODEM)
 		check_state(r, n, a, f);

@@ -90,7 +90,7 @@ unsigned vocab_event_actor(enum journal_kind kind)
 		const char *prefix;
 		unsigned actor;
 	} actors[] = {
-		{"device.added", 0},        {"device.", VOCAB_DEVICE},  {"tokens.", VOCAB_DEVICE},
+		{"device.added", 0},        {"device.chosen", 0},       {"device.", VOCAB_DEVICE},  {"tokens.", VOCAB_DEVICE},
 		{"handshake.", VOCAB_DEVICE}, {"conn.path", VOCAB_SERVER}, {"conn.", VOCAB_DEVICE},
 		{"server.", VOCAB_SERVER},
 		{"key.", VOCAB_SERVER}, {"code.", VOCAB_SERVER},    {"token.", VOCAB_SERVER},   {"command.", VOCAB_SERVER},
