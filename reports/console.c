@@ -15,6 +15,7 @@
 #define PLACE_MAX    160
 #define WIDTH_MIN    40 /* a narrower screen wraps by itself */
 #define LABEL_INDENT 5
+#define TOTALS_INDENT 2
 #define BY_SHOWN     3
 
 struct console {
@@ -163,6 +164,34 @@ static void say(struct console *c, int indent, const char *fmt, ...)
 		fprintf(c->out, "%*s%.*s\n", indent, "", (int)n, p);
 	}
 	free(text);
+}
+
+/* What is printed between the two becomes one `say`; nothing, no line. */
+struct line {
+	FILE *out;
+	char *text;
+	size_t len;
+};
+
+static void line_begin(struct console *c, struct line *l)
+{
+	*l = (struct line){.out = c->out};
+	c->out = open_memstream(&l->text, &l->len);
+	if (!c->out)
+		c->out = l->out; /* out of memory: it is as long as it is */
+}
+
+static void line_end(struct console *c, struct line *l, int indent)
+{
+	if (c->out == l->out) {
+		fputc('\n', c->out);
+		return;
+	}
+	fclose(c->out);
+	c->out = l->out;
+	if (l->len)
+		say(c, indent, "%s", l->text);
+	free(l->text);
 }
 
 static const char *place_text(const struct check_result *k, char *out, size_t size)
@@ -390,6 +419,7 @@ void console_end(struct console *c, const struct run_result *r)
 	uint64_t wall = 0, rows[ROW_END];
 	bool any_virtual = false;
 	char span[32], hash[65];
+	struct line l;
 
 	clear_progress(c);
 	rows_of_run(r, rows);
@@ -399,6 +429,7 @@ void console_end(struct console *c, const struct run_result *r)
 	}
 	if (any_virtual && !c->footnoted)
 		fprintf(c->out, " * virtual time; %s of wall clock\n", console_duration(wall, span, sizeof(span)));
+	line_begin(c, &l);
 	put_verdicts(c, r);
 	fprintf(c->out, " · transitions %u of %u · cells %u of %u", rows_hit(rows), ROW_END - 1, cells_hit(rows),
 		cells_count());
@@ -408,7 +439,7 @@ void console_end(struct console *c, const struct run_result *r)
 		fprintf(c->out, " · %s/summary.md", r->dir);
 	if (r->interrupted)
 		fputs(" · interrupted", c->out);
-	fputc('\n', c->out);
+	line_end(c, &l, TOTALS_INDENT);
 	put_sms(c, r);
 	if (run_result_unjudged(r))
 		fprintf(c->out, "invariants that nobody could judge: %u (report.json says which, and why)\n",
@@ -460,36 +491,24 @@ void console_coverage(struct console *c, const struct run_result *r)
 	fflush(c->out);
 }
 
-static unsigned cells_left(const uint64_t rows[ROW_END], unsigned from)
-{
-	char name[CELL_NAME];
-	unsigned n = 0;
-
-	for (unsigned i = from; i < cells_count(); i++)
-		n += !cells_get(rows, i, name);
-	return n;
-}
-
 unsigned console_missing(struct console *c, const struct run_result *r)
 {
 	uint64_t rows[ROW_END];
 	char name[CELL_NAME];
-	unsigned n = 0;
+	unsigned n = 0, k = 0;
+	struct line l;
 
 	rows_of_run(r, rows);
+	line_begin(c, &l);
 	for (unsigned row = 1; row < ROW_END; row++)
 		if (!rows[row])
 			fprintf(c->out, "%s%s", n++ ? " " : "rows that nothing exercised: ", row_id((enum row_name)row));
-	if (n)
-		fputc('\n', c->out);
-	for (unsigned i = 0, k = 0; i < cells_count(); i++) {
-		if (cells_get(rows, i, name))
-			continue;
-		fprintf(c->out, "%s%s", k++ ? ", " : "cells that nothing exercised: ", name);
-		if (i + 1 == cells_count() || cells_left(rows, i + 1) == 0)
-			fputc('\n', c->out);
-		n++;
-	}
+	line_end(c, &l, TOTALS_INDENT);
+	line_begin(c, &l);
+	for (unsigned i = 0; i < cells_count(); i++)
+		if (!cells_get(rows, i, name))
+			fprintf(c->out, "%s%s", k++ ? ", " : "cells that nothing exercised: ", name);
+	line_end(c, &l, TOTALS_INDENT);
 	fflush(c->out);
-	return n;
+	return n + k;
 }

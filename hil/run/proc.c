@@ -84,7 +84,8 @@ static void child(int program, const char *const *argv, const struct proc_fd *fd
 	/* everything of ours is close-on-exec but what was just placed */
 	if (program)
 		fexecve(program, (char *const *)(uintptr_t)argv, environ);
-	else
+	/* a script's interpreter could not read what closes at exec: it is started by its name */
+	if (!program || errno == ENOENT)
 		execv(argv[0], (char *const *)(uintptr_t)argv);
 fail:
 	err = errno;
