@@ -141,6 +141,15 @@ static int find(struct enroll *en, const char *uuid, const char *id, struct stor
 	return rv;
 }
 
+static bool same(const struct store_command *c, const json_t *body)
+{
+	json_t *there = json_loads(c->body, 0, NULL);
+	bool is = there && json_equal(there, body);
+
+	json_decref(there);
+	return is;
+}
+
 int command_queue(struct enroll *en, const struct instant *at, const char *uuid, json_t *command, const char *id,
 		  bool lab, struct store_command *out, struct err *e)
 {
@@ -149,11 +158,15 @@ int command_queue(struct enroll *en, const struct instant *at, const char *uuid,
 
 	if (id && !id_valid(id))
 		return err_set(e, ERR_PARSE, "an id is 1 to %d letters, digits and '-'", COMMAND_ID_MAX);
-	if (id && !find(en, uuid, id, out))
-		return ERR_EXISTS;
 	body = checked(command, lab, e);
 	if (!body)
 		return ERR_PARSE;
+	if (id && !find(en, uuid, id, out)) {
+		rv = same(out, body) ? ERR_EXISTS
+				     : err_set(e, ERR_INVALID, "another command of the id '%s' waits already", id);
+		json_decref(body);
+		return rv;
+	}
 	memset(out, 0, sizeof(*out));
 	if (!registry_find(en->registry, uuid))
 		rv = err_set(e, ERR_NOTFOUND, "no such device in the registry");

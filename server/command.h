@@ -12,7 +12,7 @@
 
 /* Queues `command` ({"name", …}; borrowed) for a device, durably with the next commit, and
  * gives it an id, or the asker's own `id` (1…36 letters, digits and '-'; NULL: none): where that one
- * waits already it is `out`, and ERR_EXISTS, so that who missed the answer may ask again. PAUSE wants `seconds`, CONFIG `publishInterval` (both cut to a day), KEYS
+ * waits already it is `out`, and ERR_EXISTS, so that who missed the answer may ask again (ERR_INVALID: it is another command). PAUSE wants `seconds`, CONFIG `publishInterval` (both cut to a day), KEYS
  * may have `keys` (else the server's two newest when it is sent). ERR_PARSE with what is
  * wanted, ERR_NOTFOUND: not in the registry, ERR_LIMIT: COMMANDS_MAX wait already, ERR_IO.
  * `lab`: UNKNOWN, which no device knows, is fine too. */

@@ -222,7 +222,7 @@ END_TEST
 START_TEST(asked_again)
 {
 	static const char *const bad[] = {"", "a b", "0123456789012345678901234567890123456", "\303\266"};
-	json_t *pause = json_pack("{s:s, s:i}", "name", "PAUSE", "seconds", 5);
+	json_t *pause = json_pack("{s:s, s:i}", "name", "PAUSE", "seconds", 5), *reset = json_pack("{s:s}", "name", "RESET");
 	struct store_command c;
 	struct err e = {0};
 
@@ -232,6 +232,8 @@ START_TEST(asked_again)
 	ask_turn(&a);
 	ck_assert_int_eq(command_queue(a.en, &a.at, test_uuids[0], pause, "op-1", false, &c, &e), ERR_EXISTS);
 	ck_assert_str_eq(c.id, "op-1");
+	ck_assert_int_eq(command_queue(a.en, &a.at, test_uuids[0], reset, "op-1", false, &c, &e), ERR_INVALID);
+	ck_assert_ptr_nonnull(strstr(e.text, "waits already"));
 	ck_assert_int_eq(command_queue(a.en, &a.at, test_uuids[1], pause, "op-1", false, &c, &e), 0);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		ck_assert_int_eq(command_queue(a.en, &a.at, test_uuids[0], pause, bad[i], false, &c, &e), ERR_PARSE);
@@ -240,6 +242,7 @@ START_TEST(asked_again)
 	ask_done(MSG_PUBLISH, 0, 0, a.tokens[0][0], "op-1");
 	ck_assert_str_eq(a.command, "");
 	json_decref(pause);
+	json_decref(reset);
 }
 END_TEST
 
