@@ -21,6 +21,8 @@ struct store {
 	bool failing;     /* the last commit failed … */
 	int64_t failing_since, failed_last; /* … first and last at these CLOCK_BOOTTIMEs */
 	int64_t oldest_forget; /* Unix ms: no registration is to be purged before; 0: unknown */
+	/* does any command wait, of whatever device? Most often none does, and each 200 asks */
+	enum { COMMANDS_UNKNOWN, COMMANDS_NONE, COMMANDS_SOME } commands;
 	int64_t ledger_day;    /* the last one that was written; older ones are forgotten with it */
 	char error[256];
 };

@@ -19,6 +19,7 @@ int store_command_put(struct store *st, const struct store_command *c)
 	store_put_text(q, 3, c->name);
 	store_put_text(q, 4, c->body);
 	sqlite3_bind_int64(q, 5, c->queued_ms);
+	st->commands = COMMANDS_SOME;
 	return store_run(st, q);
 }
 
@@ -44,6 +45,7 @@ int store_command_delete(struct store *st, const struct store_command *c)
 		return rv;
 	store_put_text(q, 1, c->uuid);
 	sqlite3_bind_int64(q, 2, c->n);
+	st->commands = COMMANDS_UNKNOWN;
 	return store_run(st, q);
 }
 
@@ -72,6 +74,18 @@ static int next_command(struct store *st, enum store_statement which, const char
 
 int store_command_next(struct store *st, const char *uuid, int64_t n, struct store_command *out)
 {
+	int rv;
+
+	if (st->turn_failed || st->dead)
+		return ERR_IO;
+	if (st->commands == COMMANDS_UNKNOWN) {
+		rv = next_command(st, Q_CMD_ALL, "", 0, out);
+		if (rv && rv != ERR_NOTFOUND)
+			return rv;
+		st->commands = rv ? COMMANDS_NONE : COMMANDS_SOME;
+	}
+	if (st->commands == COMMANDS_NONE)
+		return ERR_NOTFOUND;
 	return next_command(st, Q_CMD_LIST, uuid, n, out);
 }
 

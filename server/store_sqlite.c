@@ -102,8 +102,10 @@ int store_decided(struct store *st, bool keep)
 	st->saved = false;
 	if (st->turn_failed)
 		return ERR_IO;
-	if (!keep)
+	if (!keep) {
+		st->commands = COMMANDS_UNKNOWN;
 		rv = run(st, Q_UNDO);
+	}
 	if (!rv)
 		rv = run(st, Q_RELEASE);
 	if (rv)
@@ -138,6 +140,7 @@ int store_commit(struct store *st, const struct instant *at)
 	if (!rv && !st->turn_failed)
 		rv = run(st, Q_COMMIT);
 	if (rv || st->turn_failed) {
+		st->commands = COMMANDS_UNKNOWN;
 		if (!sqlite3_get_autocommit(st->db))
 			run(st, Q_ROLLBACK);
 		if (!st->failing)

@@ -10,7 +10,7 @@
 
 #include <sqlite3.h>
 
-#include "server/store_schema.h"
+#include "server/store_internal.h"
 
 static struct ask a;
 
@@ -424,6 +424,54 @@ START_TEST(purges_in_steps)
 }
 END_TEST
 
+static int queue_of(int dev, struct store_command *c)
+{
+	*c = (struct store_command){.id = "one", .name = "RESET", .body = "{}"};
+	snprintf(c->uuid, sizeof(c->uuid), "%s", test_uuids[dev]);
+	return store_command_put(a.store, c);
+}
+
+/* That no command waits is remembered, and forgotten with whatever could have changed it. */
+START_TEST(commands_that_wait_for_nobody)
+{
+	sqlite3_stmt *list = a.store->q[Q_CMD_LIST];
+	struct store_command c, got;
+
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(store_command_next(a.store, test_uuids[0], 0, &got), ERR_NOTFOUND);
+	ck_assert_int_eq(sqlite3_stmt_status(list, SQLITE_STMTSTATUS_RUN, 1), 0);
+	/* one that is undone, one whose turn fails, one that stands */
+	ck_assert_int_eq(store_decide(a.store), 0);
+	ck_assert_int_eq(queue_of(0, &c), 0);
+	ck_assert_int_eq(store_command_next(a.store, test_uuids[0], 0, &got), 0);
+	ck_assert_int_eq(store_decided(a.store, false), 0);
+	ck_assert_int_eq(store_command_next(a.store, test_uuids[0], 0, &got), ERR_NOTFOUND);
+	ck_assert_int_eq(queue_of(0, &c), 0);
+	store_spoil(a.store);
+	ck_assert_int_eq(store_command_next(a.store, test_uuids[0], 0, &got), ERR_IO);
+	ck_assert_int_eq(store_commit(a.store, &a.at), ERR_IO);
+	ck_assert_int_eq(store_command_next(a.store, test_uuids[0], 0, &got), ERR_NOTFOUND);
+	ck_assert_int_eq(queue_of(0, &c), 0);
+	ck_assert_int_eq(store_command_next(a.store, test_uuids[1], 0, &got), ERR_NOTFOUND);
+	ck_assert_int_eq(store_command_next(a.store, test_uuids[0], 0, &got), 0);
+	ck_assert_int_eq(store_commit(a.store, &a.at), 0);
+	ask_restart(&a, false);
+	ck_assert_int_eq(store_command_next(a.store, test_uuids[0], 0, &got), 0);
+	/* the last one goes and comes back: by an undone decision, by a failed turn */
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(store_decide(a.store), 0);
+		ck_assert_int_eq(store_command_delete(a.store, &got), 0);
+		ck_assert_int_eq(store_command_next(a.store, test_uuids[0], 0, &c), ERR_NOTFOUND);
+		ck_assert_int_eq(store_decided(a.store, i == 1), 0);
+		if (i == 1) {
+			store_spoil(a.store);
+			ck_assert_int_eq(store_commit(a.store, &a.at), ERR_IO);
+		}
+		ck_assert_int_eq(store_command_next(a.store, test_uuids[0], 0, &got), 0);
+	}
+}
+END_TEST
+
 /* No statement of ours walks a table, but outbox, keys and holders at a start, and holders at a reload. */
 START_TEST(nothing_scans)
 {
@@ -486,6 +534,7 @@ int main(void)
 	tcase_add_test(t, read_only);
 	tcase_add_test(t, purges_in_steps);
 	tcase_add_test(t, nothing_scans);
+	tcase_add_test(t, commands_that_wait_for_nobody);
 	suite_add_tcase(s, t);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
