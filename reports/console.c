@@ -393,24 +393,49 @@ static void put_skipped(struct console *c, const struct run_result *r)
 	}
 }
 
+/* Whoever asked for faults wants to see that nothing else is missing. */
+static void put_sms_apart(struct console *c, uint64_t injected, uint64_t told, uint64_t unexplained)
+{
+	const char *sep = " (apart: ";
+
+	if (injected) {
+		fprintf(c->out, "%s%" PRIu64 " by injected faults", sep, injected);
+		sep = ", ";
+	}
+	if (told) {
+		fprintf(c->out, "%s%" PRIu64 " lost, failed, unknown or taken back", sep, told);
+		sep = ", ";
+	}
+	if (unexplained) {
+		fprintf(c->out, "%s%" PRIu64 " unexplained", sep, unexplained);
+		sep = ", ";
+	}
+	if (*sep == ',')
+		fputc(')', c->out);
+}
+
 static void put_sms(struct console *c, const struct run_result *r)
 {
-	uint64_t issued = 0, submitted = 0, delivered = 0, gone = 0;
+	uint64_t issued = 0, submitted = 0, delivered = 0, injected = 0, told = 0, unexplained = 0;
+	const char *differs;
 
 	for (size_t i = 0; i < r->n; i++) {
-		issued += r->scenarios[i]->sms.issued;
-		submitted += r->scenarios[i]->sms.submitted;
-		delivered += r->scenarios[i]->sms.delivered;
-		gone += r->scenarios[i]->sms.lost + r->scenarios[i]->sms.failed + r->scenarios[i]->sms.unknown;
+		const struct scenario_result *s = r->scenarios[i];
+
+		issued += s->sms.issued;
+		submitted += s->sms.submitted;
+		delivered += s->sms.delivered;
+		injected += s->sms.injected;
+		told += s->sms.told;
+		unexplained += s->sms.unexplained;
 	}
 	if (!issued && !submitted)
 		return;
-	/* losses and duplicates are mostly asked for: the verdicts say where they were not */
+	differs = unexplained ? "≠" : "·";
 	fprintf(c->out, "SMS submitted%s %" PRIu64 " %s codes issued %" PRIu64 " %s SMS delivered %" PRIu64,
-		r->libgammu ? " through libgammu" : "", submitted, submitted == issued ? "=" : "≠", issued,
-		issued == delivered ? "=" : gone ? "·" : "≠", delivered);
-	if (gone)
-		fprintf(c->out, " (%" PRIu64 " lost, failed or unknown)", gone);
+		r->libgammu ? " through libgammu" : "", submitted, submitted == issued ? "=" : differs, issued,
+		issued == delivered ? "=" : differs, delivered);
+	put_sms_apart(c, injected, told, unexplained);
 	fputc('\n', c->out);
 }
 

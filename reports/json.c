@@ -144,9 +144,10 @@ static json_t *final_json(const struct scenario_result *s)
 
 static json_t *sms_json(const struct scenario_result *s)
 {
-	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o}", "issued", count(s->sms.issued), "submitted",
+	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "issued", count(s->sms.issued), "submitted",
 			 count(s->sms.submitted), "delivered", count(s->sms.delivered), "lost", count(s->sms.lost),
-			 "failed", count(s->sms.failed), "unknown", count(s->sms.unknown));
+			 "failed", count(s->sms.failed), "unknown", count(s->sms.unknown), "injected",
+			 count(s->sms.injected), "told", count(s->sms.told), "unexplained", count(s->sms.unexplained));
 }
 
 static json_t *scenario_json(const struct scenario_result *s)
@@ -202,6 +203,9 @@ static json_t *totals_json(const struct run_result *r)
 		sum.sms.lost += s->sms.lost;
 		sum.sms.failed += s->sms.failed;
 		sum.sms.unknown += s->sms.unknown;
+		sum.sms.injected += s->sms.injected;
+		sum.sms.told += s->sms.told;
+		sum.sms.unexplained += s->sms.unexplained;
 		for (unsigned m = 0; m < METRIC_COUNT; m++)
 			histogram_merge(&sum.metrics[m], &s->metrics[m]);
 	}

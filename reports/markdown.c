@@ -141,7 +141,7 @@ static void put_coverage(const struct run_result *r, struct buf *b)
 
 int report_markdown(const struct run_result *r, struct buf *b)
 {
-	uint64_t issued = 0, submitted = 0, delivered = 0;
+	uint64_t issued = 0, submitted = 0, delivered = 0, injected = 0, told = 0, unexplained = 0;
 	char hash[65];
 
 	buf_puts(b, "# quicrig\n\n");
@@ -162,11 +162,18 @@ int report_markdown(const struct run_result *r, struct buf *b)
 		issued += s->sms.issued;
 		submitted += s->sms.submitted;
 		delivered += s->sms.delivered;
+		injected += s->sms.injected;
+		told += s->sms.told;
+		unexplained += s->sms.unexplained;
 		if (s->verdict != VERDICT_PASS && s->verdict != VERDICT_SKIP && s->verdict != VERDICT_XFAIL)
 			put_failures(s, b);
 	}
 	buf_printf(b, "\nSMS submitted%s %" PRIu64 ", codes issued %" PRIu64 ", SMS delivered %" PRIu64 ".\n",
 		   r->libgammu ? " through libgammu" : "", submitted, issued, delivered);
+	if (injected || told || unexplained)
+		buf_printf(b, "They are apart by %" PRIu64 ": %" PRIu64 " by injected faults, %" PRIu64
+			   " lost, failed, unknown or taken back, %" PRIu64 " unexplained.\n",
+			   injected + told + unexplained, injected, told, unexplained);
 	run_result_sha256(r, hash);
 	if (hash[0])
 		buf_printf(b, "\nJournal SHA-256 `%s`.\n", hash);

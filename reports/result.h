@@ -107,8 +107,11 @@ struct scenario_result {
 	size_t notes_n;
 	unsigned devices;
 	struct {
-		uint64_t issued, submitted, delivered, lost, failed, unknown;
-	} sms; /* issued: codes */
+		uint64_t issued, submitted, delivered, lost, failed, unknown; /* issued: codes */
+		/* how far the first three are apart (the greater of both distances), by what explains it:
+		 * the plan's own faults; what modems and carrier told, or the server took back; nothing */
+		uint64_t injected, told, unexplained;
+	} sms;
 	struct histogram metrics[METRIC_COUNT];
 	uint64_t rows[ROW_END];         /* coverage: how often each row was taken */
 	unsigned final[STATE_COUNT];    /* devices by the state they ended in */

@@ -28,7 +28,7 @@ static struct told *told(struct oracle *o, struct dev *d, const char *id)
 	t = &d->told[d->told_n++ % ORACLE_COMMANDS];
 	memset(t, 0, sizeof(*t));
 	snprintf(t->id, sizeof(t->id), "%s", id);
-	t->done_t = t->span = t->sent_t = t->closed_t = TIME_NEVER;
+	t->done_t = t->span = t->queued_t = t->sent_t = t->closed_t = TIME_NEVER;
 	return t;
 }
 
@@ -45,6 +45,8 @@ static void on_queued(struct told *t, const struct journal_event *ev)
 	int64_t span = journal_int(ev, JF_WAIT_NS, -1);
 
 	t->span = span < 0 ? TIME_NEVER : (time_ns)span;
+	if (!t->queued)
+		t->queued_t = ev->t;
 	t->queued = true;
 }
 
@@ -118,9 +120,12 @@ void commands_slot(struct oracle *o, struct dev *d, const struct slot *s)
 	for (unsigned i = 0; d->told && i < ORACLE_COMMANDS; i++) {
 		struct told *t = &d->told[i];
 
-		if (!t->queued || t->sent_t >= s->asked || t->done_t <= s->t || t->closed_t <= s->t)
+		if (!t->queued || t->queued_t >= s->asked || t->done_t <= s->t || t->closed_t <= s->t)
+			continue;
+		if (t->sent_t != TIME_NEVER && t->sent_t >= s->asked)
 			continue;
 		if (++t->silent == SILENT_MAX)
-			oracle_find(o, INV_COMMAND, d, s->t, BLAME_SERVER, "a command that is not done is not sent again");
+			oracle_find(o, INV_COMMAND, d, s->t, BLAME_SERVER, "a command that is not done is not sent%s",
+				    t->sent_t == TIME_NEVER ? "" : " again");
 	}
 }

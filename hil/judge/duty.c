@@ -35,7 +35,7 @@ static bool has_code(const char *resource, int code)
 }
 
 /* protocol.md §2, Signed replies: what a device does not believe unsigned. */
-static bool must_sign(const char *resource, int code)
+bool duty_signed(const char *resource, int code)
 {
 	if (code == 700)
 		return true;
@@ -133,6 +133,15 @@ static const char *code_text(int code, char *out, size_t size)
 	return out;
 }
 
+/* "No login without a live, unused, matching code": a repeat within its grace needs the code that was used. */
+static void check_login(struct oracle *o, struct dev *d, const struct slot *s)
+{
+	const struct code *c = s->code_fp[0] ? sms_code(d, s->code_fp) : NULL;
+
+	if (strcmp(s->resource, "login") == 0 && s->decision == 200 && !d->totp && c && !c->used)
+		oracle_find(o, INV_CODE, d, s->t, BLAME_SERVER, "login: 200, and the code that it carried was not used");
+}
+
 void duty_slot(struct oracle *o, struct dev *d, const struct slot *s)
 {
 	char code[16];
@@ -142,9 +151,13 @@ void duty_slot(struct oracle *o, struct dev *d, const struct slot *s)
 	if (!has_code(s->resource, s->decision))
 		oracle_find(o, INV_CODES, d, s->t, BLAME_SERVER, "%s has no answer %d", s->resource, s->decision);
 	/* who sends no nonce gets no signature; our devices do */
-	if (s->asked != TIME_NEVER && s->signs == 0 && (s->commands || must_sign(s->resource, s->decision)))
+	if (s->asked != TIME_NEVER && s->signs == 0 && (s->commands || duty_signed(s->resource, s->decision)))
 		oracle_find(o, INV_SIGNED, d, s->t, BLAME_SERVER, "%s: %s without a signature", s->resource,
 			    s->commands ? "a command" : code_text(s->decision, code, sizeof(code)));
+	check_login(o, d, s);
+	if (s->disbelieved && s->decision == 200 && !s->commands)
+		oracle_find(o, INV_REPLY_ROW, d, s->t, BLAME_DEVICE, "%s: a 200 without a command was taken for unknown",
+			    s->resource);
 	if (s->right_code)
 		oracle_find(o, INV_RIGHT_CODE, d, s->t, BLAME_SERVER, "login: 401 for the right code%s",
 			    o->restarted ? " of before the restart" : "");

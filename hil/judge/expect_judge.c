@@ -226,6 +226,15 @@ static int judge_number(const struct expect *x, struct check_result *c, unsigned
 	return check_fail(c, got, BLAME_UNKNOWN, NULL, NULL, TIME_NEVER);
 }
 
+/* Where nobody is known to blame: the harness, if it may have missed `span` by itself. */
+static enum blame or_lag(const struct oracle *o, time_ns span, enum blame blame, const char **why)
+{
+	if (blame != BLAME_UNKNOWN || *why)
+		return blame;
+	*why = oracle_lagged(o, span);
+	return *why ? BLAME_HARNESS : BLAME_UNKNOWN;
+}
+
 static int judge_devices(const struct oracle *o, const struct expect *x, struct check_result *c, time_ns end)
 {
 	bool each = x->kind != EXPECT_PATH || x->how == PATH_ALL;
@@ -247,6 +256,8 @@ static int judge_devices(const struct oracle *o, const struct expect *x, struct 
 		if (!each)
 			continue;
 		blame = oracle_blame(o, d, &why);
+		if (x->kind == EXPECT_WITHIN)
+			blame = or_lag(o, x->ns, blame, &why);
 		if (check_fail(c, got, blame, why, d->label, oracle_since_start(o, t)))
 			return ERR_NOMEM;
 	}
@@ -312,6 +323,8 @@ static int judge_count(const struct oracle *o, const struct expect *x, struct ch
 	if (range_has(&x->range, x->count) && (!x->has_before || x->before_came))
 		return 0;
 	blame = blame_of(o, x, &why);
+	if (x->count < x->range.min) /* too many are not the harness's doing */
+		blame = or_lag(o, x->has_within ? x->ns : TIME_NEVER, blame, &why);
 	put(got, "%s = %" PRId64, x->what, x->count);
 	if (x->has_before && !x->before_came)
 		put(got, ", and no %s at all", journal_kind_name(x->before));

@@ -145,8 +145,8 @@ enum blame oracle_blame(const struct oracle *o, const struct dev *d, const char 
 		*why = d->blame_why;
 		return d->blame;
 	}
-	/* an SMS that went missing explains only a device that never got in */
-	if (d && d->state != STATE_PV && d->first[STATE_PV] == TIME_NEVER) {
+	/* an SMS that went missing explains only a device that never got in, and was not refused */
+	if (d && d->state != STATE_PV && d->state != STATE_IDLE && d->first[STATE_PV] == TIME_NEVER && !d->sms_came) {
 		enum blame blame = sms_evidence(o, d, why);
 
 		if (*why)
@@ -620,6 +620,7 @@ int oracle_finish(struct oracle *o, const struct oracle_end *end, struct scenari
 	if (place_parse(json_object_get(o->plan, "source"), &o->work.source) || judge_devices(o))
 		return ERR_NOMEM;
 	judge_server(o, end, t);
+	sms_explain(o);
 	summarize(o);
 	if (oracle_plan_finish(o) || expects_judge(o->expects, o, t, &o->work) || judge_end(o, end, t))
 		return ERR_NOMEM;

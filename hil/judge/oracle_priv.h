@@ -83,6 +83,7 @@ struct slot {
 	time_ns token_t; /* when the token presented was made; TIME_NEVER: not known */
 	json_t *script;  /* the plan's: what a fault made of its reply; NULL: nothing */
 	bool storage_said; /* decided 503: the commit failed */
+	bool disbelieved;  /* its 200 was taken for unknown */
 	char fam[ORACLE_FAM]; /* of the token presented */
 	char use[8], jti[9];
 	/* as of the decision; right_code: its login's code had to let it in */
@@ -115,8 +116,8 @@ struct told {
 	time_ns span;   /* of a PAUSE or between measures; TIME_NEVER: not told */
 	bool closed;    /* the server will not send it any more */
 	bool queued;    /* by an operator, and not by a fault */
-	time_ns sent_t, closed_t; /* the first time; TIME_NEVER */
-	unsigned silent; /* publishes in a row that were granted without it, though it was sent and not done */
+	time_ns queued_t, sent_t, closed_t; /* the first time; TIME_NEVER */
+	unsigned silent; /* publishes in a row that were granted without any, though it waited and was not done */
 };
 
 /* A request that a dying server may have decided without telling. */
@@ -210,6 +211,7 @@ struct dev {
 	bool sms_sending; /* a modem took its SMS, at sms_sending_t, and has said nothing of it since */
 	time_ns sms_sending_t;
 	time_ns sms_left_t; /* its last SMS left a sender then, and nobody has said since what became of it; 0: none */
+	bool sms_came; /* one for its registration was delivered since there was trouble */
 	bool sms_at_receiver; /* but that a modem has it, or does not take it */
 
 	/* a login that was granted: when, for which registration; one whose code.used has
@@ -321,6 +323,7 @@ struct oracle {
 	uint64_t lag_ns; /* the greatest harness.lag */
 	char lag_text[80];
 	uint64_t fleet_sms;
+	uint64_t taken_back; /* codes whose SMS never left, since their register was refused */
 };
 
 /* oracle.c */
@@ -352,6 +355,8 @@ void duty_issued(struct oracle *o, struct slot *s, time_ns t);
 void duty_operator(struct oracle *o, const struct journal_event *ev);
 void duty_decision(struct oracle *o, struct dev *d, struct slot *s, const struct journal_event *ev);
 void duty_slot(struct oracle *o, struct dev *d, const struct slot *s);
+/* Must that answer be signed (a command aside)? Unsigned it counts as unknown. */
+bool duty_signed(const char *resource, int code);
 /* keys.c */
 void keys_event(struct oracle *o, const struct journal_event *ev);
 /* `issued`: when the token presented was made; TIME_NEVER: not known. */
@@ -404,6 +409,8 @@ enum blame sms_evidence(const struct oracle *o, const struct dev *d, const char 
 void sms_modem(struct oracle *o, const struct journal_event *ev);
 void sms_event(struct oracle *o, struct dev *d, const struct journal_event *ev);
 void sms_finish(struct oracle *o, struct dev *d);
+/* Behind every sms_finish: what explains that codes and SMS are not equally many. */
+void sms_explain(struct oracle *o);
 void sms_granted(struct dev *d);
 struct code *sms_code(struct dev *d, const char *fp); /* NULL: none of its */
 /* Whose code is it? NULL where it was not issued. */

@@ -26,6 +26,7 @@ static void settle(struct oracle *o, struct dev *d, const struct code *c)
 {
 	bool faulted = c->fault || d->sms_fault || o->sms_fault;
 
+	o->taken_back += c->issued && c->withdrawn && !c->submitted;
 	if (c->used && d->sent_code && !c->sent)
 		oracle_find(o, INV_CODE, d, c->issued_t, BLAME_SERVER,
 			    "a login was granted for a code that the device never sent");
@@ -177,6 +178,8 @@ static void on_used(struct oracle *o, struct dev *d, const struct journal_event 
 		oracle_find(o, INV_CODE, d, ev->t, BLAME_SERVER, "a void code was used");
 	else if (ev->t > time_add(time_add(c->issued_t, life), CODE_SLACK))
 		oracle_find(o, INV_CODE, d, ev->t, BLAME_SERVER, "an expired code was used");
+	if (c->reg[0] && ev->reg && ev->reg[0] && strcmp(c->reg, ev->reg) != 0)
+		oracle_find(o, INV_CODE, d, ev->t, BLAME_SERVER, "the code of another registration was used");
 	c->used = true;
 }
 
@@ -204,6 +207,7 @@ static void on_delivered(struct oracle *o, struct dev *d, const struct journal_e
 /* What may explain, later, why a device never got its code. */
 static void trouble(struct dev *d, enum blame blame, const char *why)
 {
+	d->sms_came = false;
 	if (!d->sms_trouble) {
 		d->sms_trouble = why;
 		d->sms_blame = blame;
@@ -321,6 +325,7 @@ void sms_event(struct oracle *o, struct dev *d, const struct journal_event *ev)
 		break;
 	case J_SMS_DELIVERED:
 		d->sms_left_t = 0;
+		d->sms_came = d->sms_came || (ev->reg && d->conduct.reg[0] && strcmp(ev->reg, d->conduct.reg) == 0);
 		on_delivered(o, d, ev);
 		break;
 	case J_SMS_LOST:
@@ -351,4 +356,27 @@ void sms_finish(struct oracle *o, struct dev *d)
 	free(d->codes);
 	d->codes = NULL;
 	d->codes_n = d->codes_cap = 0;
+}
+
+static uint64_t apart(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : b - a;
+}
+
+void sms_explain(struct oracle *o)
+{
+	uint64_t sent = apart(o->work.sms.submitted, o->work.sms.issued);
+	uint64_t came = apart(o->work.sms.delivered, o->work.sms.issued), gap = sent > came ? sent : came;
+	uint64_t told = o->work.sms.lost + o->work.sms.failed + o->work.sms.unknown + o->taken_back;
+	bool injected = o->restarted && o->expected_down;
+
+	if (!o->server_seen) /* nobody told of codes */
+		return;
+	for (size_t i = 0; i < o->faults_n; i++)
+		injected = injected || o->faults[i].fired;
+	if (injected)
+		o->work.sms.injected = gap;
+	else
+		o->work.sms.told = gap < told ? gap : told;
+	o->work.sms.unexplained = gap - o->work.sms.injected - o->work.sms.told;
 }

@@ -5,7 +5,7 @@
 
 /* Device, server or nobody known to blame: the subject failed. Modem, carrier and
  * harness failed the test, not the subject: INCONCLUSIVE. */
-static bool is_subject(enum blame b)
+bool verdict_is_subject(enum blame b)
 {
 	return b == BLAME_DEVICE || b == BLAME_SERVER || b == BLAME_UNKNOWN || b == BLAME_NONE;
 }
@@ -41,7 +41,7 @@ static int decide_failure(struct scenario_result *s, const struct cause *c, cons
 {
 	char text[512];
 
-	s->verdict = is_subject(c->blame) ? VERDICT_FAIL : VERDICT_INCONCLUSIVE;
+	s->verdict = verdict_is_subject(c->blame) ? VERDICT_FAIL : VERDICT_INCONCLUSIVE;
 	s->blame = c->blame == BLAME_NONE ? BLAME_UNKNOWN : c->blame;
 	snprintf(text, sizeof(text), "%s: %s", of->name ? of->name : "", c->got ? c->got : "");
 	return text_set(&s->reason, text);

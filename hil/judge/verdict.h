@@ -34,6 +34,8 @@ int verdict_decide(struct scenario_result *s, json_t *xfail, const struct verdic
  * (the plan's member, NULL: none) expires. 0 or ERR_NOMEM. */
 int verdict_quarantine(struct scenario_result *s, json_t *quarantine, const struct verdict_options *opt);
 
+/* Is it the subject's failure (device, server, nobody known), and not the test bench's? */
+bool verdict_is_subject(enum blame b);
 /* The exit code of one verdict, of a whole run, and the one of two that wins. */
 int verdict_exit(enum verdict v);
 int verdict_run_exit(const struct run_result *r);

@@ -126,6 +126,9 @@ static int add_figures(struct scenario_result *into, const struct scenario_resul
 	into->sms.lost += s->sms.lost;
 	into->sms.failed += s->sms.failed;
 	into->sms.unknown += s->sms.unknown;
+	into->sms.injected += s->sms.injected;
+	into->sms.told += s->sms.told;
+	into->sms.unexplained += s->sms.unexplained;
 	into->duration_ns += s->duration_ns;
 	into->wall_ns += s->wall_ns;
 	into->virtual_time = s->virtual_time;
@@ -250,6 +253,40 @@ static int judge_runs(struct scenario_result *into, json_t *plan, struct unit *o
 			  t.hopeless ? NULL : "the other runs could not be judged", NULL, TIME_NEVER);
 }
 
+static struct check_result *invariant_of(struct scenario_result *into, const struct check_result *c)
+{
+	struct place nowhere = {.file = (char *)""};
+
+	for (size_t i = 0; i < into->checks_n; i++)
+		if (into->checks[i].kind == CHECK_INVARIANT && strcmp(into->checks[i].name, c->name) == 0)
+			return &into->checks[i];
+	return scenario_add_check(into, CHECK_INVARIANT, c->name, &nowhere, c->expected);
+}
+
+/* A share is claimed of what is expected. What must hold whatever is expected must hold in every run. */
+static int carry_invariants(struct scenario_result *into, struct unit *of, size_t n)
+{
+	for (size_t k = 0; k < n; k++) {
+		const struct scenario_result *s = of[k].result;
+
+		for (size_t i = 0; i < s->checks_n; i++) {
+			const struct check_result *c = &s->checks[i];
+
+			for (unsigned m = 0; c->kind == CHECK_INVARIANT && m < c->causes_n; m++) {
+				const struct cause *cause = &c->causes[m];
+				struct check_result *own;
+
+				if (!verdict_is_subject(cause->blame))
+					continue;
+				own = invariant_of(into, c);
+				if (!own || check_fail(own, cause->got, cause->blame, cause->why, cause->first, cause->t))
+					return ERR_NOMEM;
+			}
+		}
+	}
+	return 0;
+}
+
 /* Takes the runs' results out of the run's list and frees them. */
 static void remove_runs(struct run_result *all, struct unit *of, size_t n)
 {
@@ -292,7 +329,7 @@ static struct scenario_result *fold(struct repeats *r, size_t which, struct run_
 		if (add_figures(into, of[k].result))
 			return NULL;
 	hash_runs(into, of, n);
-	if (judge_runs(into, plan, of, n) || name_failed(into, of, n) ||
+	if (judge_runs(into, plan, of, n) || carry_invariants(into, of, n) || name_failed(into, of, n) ||
 	    verdict_decide(into, json_object_get(plan, "xfail"), &r->verdict) ||
 	    verdict_quarantine(into, json_object_get(plan, "quarantine"), &r->verdict))
 		return NULL;

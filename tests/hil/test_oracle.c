@@ -66,6 +66,15 @@ static const struct {
 	 "43 server server.decision req=q4 resource=publishMeasure code=700\n"
 	 "43 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.unknown wait_ns=1000000000\n",
 	 "reply-matches-row", BLAME_DEVICE},
+	{"an answer that needs no signature taken for unknown", "row=PV.200",
+	 "42 A[1] device.request req=q4 resource=publishMeasure\n"
+	 "43 server server.decision req=q4 resource=publishMeasure code=401 why=expired\n"
+	 "43 A[1] device.reply req=q4 code=401 signed=0\n"
+	 "43 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.unknown wait_ns=1000000000\n",
+	 "reply-matches-row", BLAME_DEVICE},
+	{"a plain 200 taken for unknown", "row=PV.200",
+	 "42 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.unknown wait_ns=1000000000\n",
+	 "reply-matches-row", BLAME_DEVICE},
 	{"idle on an unsigned refusal", "why=settled",
 	 "50 A[1] device.request req=q4 resource=publishMeasure\n"
 	 "51 server server.decision req=q4 resource=publishMeasure code=700\n"
@@ -95,6 +104,19 @@ static const struct {
 	 "20 A[1] device.code req=q2 code_fp=c7 status=used\n", "login-needs-code", BLAME_SERVER},
 	{"a login repeated after its tokens were used", "why=settled",
 	 "50 server server.decision req=q9 reg=r1 resource=login code=200\n" END, "login-needs-code", BLAME_SERVER},
+	{"a login repeated with another code", "device.reply req=q2",
+	 "31 A[1] device.code req=q8 code_fp=c7 status=used\n"
+	 "31 server server.decision req=q8 reg=r1 resource=login code=200 why=grace\n"
+	 "32 A[1] device.reply req=q2 code=200 resource=login signed=0 fam=f1\n",
+	 "login-needs-code", BLAME_SERVER},
+	{"the code of another registration", "why=settled",
+	 "2000 server code.issued reg=r2 code_fp=c2\n2000 server sms.queued id=m2 code_fp=c2\n"
+	 "2001 carrier sms.submitted code_fp=c2\n2002 carrier sms.delivered code_fp=c2\n"
+	 "2003 A[1] device.code req=q7 code_fp=c2 status=used\n"
+	 "2010 server token.issued jti=a2 fam=f2 use=access\n2010 server token.revoked jti=b1 fam=f1 why=login\n"
+	 "2010 server code.used reg=r3 code_fp=c2\n"
+	 "2010 server server.decision req=q7 reg=r3 resource=login code=200\n" END,
+	 "login-needs-code", BLAME_SERVER},
 	{"two families at once", "why=settled", "50 server token.issued jti=a2 fam=f2 use=access\n" END, "one-family",
 	 BLAME_SERVER},
 	{"a token in a revoked family", "why=settled",
@@ -135,6 +157,19 @@ static const struct {
 	 "71 server command.sent req=q6 id=c1 name=CONFIG\n"
 	 "72 A[1] device.reply req=q6 code=200 signed=1\n"
 	 "72 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.200 code=200\n" END,
+	 "commands-once", BLAME_SERVER},
+	{"a command that is never sent", "why=settled",
+	 "60 server command.queued id=c1 name=CONFIG\n"
+	 "70 A[1] device.request req=q6 resource=publishMeasure ts=2\n"
+	 "71 server token.presented req=q6 jti=a1 fam=f1 use=access\n"
+	 "71 server server.decision req=q6 resource=publishMeasure code=200\n"
+	 "72 A[1] device.reply req=q6 code=200 signed=0\n"
+	 "72 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.200 code=200\n"
+	 "80 A[1] device.request req=q7 resource=publishMeasure ts=3\n"
+	 "81 server token.presented req=q7 jti=a1 fam=f1 use=access\n"
+	 "81 server server.decision req=q7 resource=publishMeasure code=200\n"
+	 "82 A[1] device.reply req=q7 code=200 signed=0\n"
+	 "82 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.200 code=200\n" END,
 	 "commands-once", BLAME_SERVER},
 	{"a command that was taken back is sent", "why=settled",
 	 "64 server command.closed id=c1 name=CONFIG why=cancelled\n"
@@ -374,6 +409,23 @@ static const struct {
 	 "871 server server.decision req=q6 resource=publishMeasure code=200\n"
 	 "872 A[1] device.reply req=q6 code=200 signed=0\n"
 	 "872 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.200 code=200\n" END,
+	 NULL},
+	{"a command that waited while one measure was under way", "why=settled",
+	 "50 A[1] device.request req=q4 resource=publishMeasure ts=2\n"
+	 "51 server command.queued id=c1 name=CONFIG\n"
+	 "52 server token.presented req=q4 jti=a1 fam=f1 use=access\n"
+	 "52 server server.decision req=q4 resource=publishMeasure code=200\n"
+	 "53 A[1] device.reply req=q4 code=200 signed=0\n"
+	 "53 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.200 code=200\n" END,
+	 NULL},
+	{"a command that nobody signed makes its 200 unknown", "why=settled",
+	 "50 A[1] device.request req=q4 resource=publishMeasure ts=2\n"
+	 "52 server token.presented req=q4 jti=a1 fam=f1 use=access\n"
+	 "52 server server.decision req=q4 resource=publishMeasure code=200\n"
+	 "53 A[1] device.reply req=q4 code=200 signed=0 why=unsigned\n"
+	 "53 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.unknown wait_ns=1000000000\n"
+	 "54 server command.sent req=q4 id=c1 name=CONFIG\n"
+	 "100 A[1] device.state from=PROVISIONED to=OFF row=PV.off\n" END,
 	 NULL},
 	{"a command behind its 200", "why=settled",
 	 "50 A[1] device.request req=q4 resource=publishMeasure\n"

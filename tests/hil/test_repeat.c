@@ -21,7 +21,7 @@ static bool always(void *ctx, json_t *plan)
 
 static const struct {
 	const char *what;
-	const char *runs;  /* a letter each: P pass, F fail, I inconclusive, S skipped */
+	const char *runs;  /* a letter each: P pass, F fail, V fail by an invariant, I inconclusive, S skipped */
 	double pass;
 	const char *more;  /* members of the plan */
 	enum verdict verdict;
@@ -31,6 +31,11 @@ static const struct {
 	{"all pass", "PPPPPPPPPP", 0.7, "", VERDICT_PASS, BLAME_NONE, "10 of 10 runs passed: at least 74.11%"},
 	{"all pass, and prove less", "PPPPPPPPPP", 0.75, "", VERDICT_FAIL, BLAME_NONE, "10 of 10 runs passed: at least 74.11%"},
 	{"one fails", "PPPPPFPPPP", 0.6, "", VERDICT_PASS, BLAME_NONE, "9 of 10 runs passed: at least 60.58%"},
+	{"one breaks what must always hold", "PPPPPVPPPP", 0.6, "", VERDICT_FAIL, BLAME_SERVER, "9 of 10 runs passed: at least 60.58%"},
+	{"… and is known to", "PPPPPVPPPP", 0.6, ", \"xfail\": {\"reason\": \"#1\", \"until\": \"2099-01-01\", \"invariants\": [\"one-code\"]}",
+	 VERDICT_XFAIL, BLAME_SERVER, "9 of 10 runs passed: at least 60.58%"},
+	{"… and is known for something else", "PPVPPVPPPP", 0.4, ", \"xfail\": {\"reason\": \"#1\", \"until\": \"2099-01-01\"}", VERDICT_FAIL,
+	 BLAME_SERVER, "8 of 10 runs passed: at least 49.31%"},
 	{"two fail", "PFPPPFPPPP", 0.6, "", VERDICT_FAIL, BLAME_SERVER, "8 of 10 runs passed: at least 49.31%"},
 	{"not judged, and it could still hold", "PPPPPPPPPI", 0.7, "", VERDICT_INCONCLUSIVE, BLAME_HARNESS,
 	 "9 of 9 runs passed: at least 71.69%"},
@@ -43,6 +48,14 @@ static const struct {
 	 BLAME_SERVER, "0 of 10 runs passed: at least 0%"},
 };
 
+static void break_invariant(struct scenario_result *s)
+{
+	struct place at = {0};
+
+	check_fail(scenario_add_check(s, CHECK_INVARIANT, "one-code", &at, "a registration has at most one code"),
+		   "a second code for one registration", BLAME_SERVER, NULL, "A[1]", 5);
+}
+
 static void end_as(struct scenario_result *s, char how)
 {
 	s->devices = 2;
@@ -53,6 +66,9 @@ static void end_as(struct scenario_result *s, char how)
 	case 'P':
 		s->verdict = VERDICT_PASS;
 		break;
+	case 'V':
+		break_invariant(s);
+		/* fall through */
 	case 'F':
 		s->verdict = VERDICT_FAIL;
 		s->blame = BLAME_SERVER;
@@ -108,7 +124,7 @@ START_TEST(many_to_one)
 	ck_assert_uint_eq(told->devices, 2 * n);
 	ck_assert_uint_eq(told->rows[1], 3 * n);
 	ck_assert_uint_eq(strlen(told->journal_sha256), 64);
-	ck_assert_uint_eq(told->checks_n, 1);
+	ck_assert_uint_eq(told->checks_n, strchr(rows[_i].runs, 'V') ? 2 : 1);
 	run_result_fini(&all);
 	repeats_free(r);
 	json_decref(plan);

@@ -271,6 +271,8 @@ START_TEST(one_cause_is_one_line)
 	r.scenarios[0]->sms.issued = r.scenarios[0]->sms.submitted = 300;
 	r.scenarios[0]->sms.delivered = 298;
 	r.scenarios[0]->sms.lost = 2;
+	r.scenarios[0]->sms.injected = 1;
+	r.scenarios[1]->sms.told = 1;
 	text = screen(&r, CONSOLE_PLAIN);
 	ck_assert_ptr_nonnull(strstr(text, "AWAITING_CODE at +30.000 s (298 times, first A[7])\n"));
 	ck_assert_ptr_nonnull(strstr(text, "OFF after AWAITING_CODE at +31.000 s (A[8])\n"));
@@ -281,8 +283,13 @@ START_TEST(one_cause_is_one_line)
 	ck_assert_ptr_nonnull(
 		strstr(text, "4 run: 1 failed, 1 inconclusive, 1 skipped, 1 failed as expected, 1 passed unexpectedly"));
 	ck_assert_ptr_nonnull(strstr(text, "SMS submitted through libgammu 300 = codes issued 300 · SMS delivered 298 "
-					   "(2 lost, failed or unknown)\n"));
+					   "(apart: 1 by injected faults, 1 lost, failed, unknown or taken back)\n"));
 	ck_assert_ptr_null(strchr(text, '\033'));
+	free(text);
+	r.scenarios[0]->sms.unexplained = 1;
+	text = screen(&r, CONSOLE_PLAIN);
+	ck_assert_ptr_nonnull(strstr(text, "= codes issued 300 ≠ SMS delivered 298 (apart: 1 by injected faults, 1 lost, failed, unknown or "
+					   "taken back, 1 unexplained)\n"));
 	free(text);
 	text = screen(&r, CONSOLE_COLORED);
 	ck_assert_ptr_nonnull(strstr(text, "\033[1;31mFAIL \033[0m"));
