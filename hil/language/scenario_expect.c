@@ -31,16 +31,13 @@ static void set_who(struct reader *r, json_t *part, json_t *who)
 		read_put(r, part, "who", json_incref(who));
 }
 
-/* The `who` of a mapping where it has one; NULL: all, or told. New reference. */
-static json_t *who_of(struct reader *r, const struct yaml_node *n)
+/* The `who` of a mapping where it has one, as it was `read`; NULL: all, or told. New reference. */
+static json_t *who_of(struct reader *r, const struct yaml_node *n, json_t *read)
 {
 	const struct yaml_node *node = yaml_get(n, "who");
-	json_t *who = node ? read_key(r, node, "expect.path", "who") : NULL;
+	json_t *who = json_object_get(read, "who");
 
-	if (!node || judgeable(r, node, who))
-		return who;
-	json_decref(who);
-	return NULL;
+	return node && who && judgeable(r, node, who) ? json_incref(who) : NULL;
 }
 
 /* A key of a mapping as `who`; new reference. */
@@ -104,7 +101,7 @@ static void add_idle(struct reader *r, const struct yaml_node *n, json_t *list)
 	json_t *part = json_object();
 
 	if (read_map(r, n, "expect.idle", part)) {
-		json_decref(who_of(r, n));
+		json_decref(who_of(r, n, part));
 		if (!json_object_get(part, "code"))
 			read_put(r, part, "code", json_integer(0));
 		if (!json_object_get(part, "silent_for_ns"))
@@ -271,7 +268,9 @@ static void add_within(struct reader *r, const struct yaml_node *n, json_t *list
 		json_decref(none);
 		return;
 	}
-	who = who_of(r, n);
+	if (yaml_get(n, "who") && (who = read_key(r, yaml_get(n, "who"), "expect.within", "who")))
+		read_put(r, none, "who", who);
+	who = who_of(r, n, none);
 	if (only_who(n))
 		says_nothing(r, n, "within");
 	for (const struct yaml_item *i = n->first; i; i = i->next) {
@@ -315,7 +314,7 @@ static void add_counts(struct reader *r, const struct yaml_node *n, const char *
 		json_decref(none);
 		return;
 	}
-	who = who_of(r, n);
+	who = who_of(r, n, none);
 	if (only_who(n))
 		says_nothing(r, n, what);
 	for (const struct yaml_item *i = n->first; i; i = i->next) {
@@ -409,6 +408,8 @@ json_t *scenario_expect(struct reader *r, const struct yaml_node *n)
 
 /* ---- thresholds ---- */
 
+#define BOUND_MAX 1e15 /* no rate and no memory is so large; it fits an integer */
+
 /* A plain number in front of one of `units`; `factor` is that unit's. */
 struct unit {
 	const char *text;
@@ -425,7 +426,7 @@ static bool with_unit(const char *p, const struct unit *units, size_t n, double 
 	for (size_t i = 0; i < n; i++)
 		if (strcmp(end, units[i].text) == 0) {
 			*out = v * units[i].factor;
-			return true;
+			return *out <= BOUND_MAX;
 		}
 	return false;
 }
@@ -478,6 +479,11 @@ static void read_bound(struct reader *r, const struct yaml_item *i, json_t *part
 	if (!sign || !fits) {
 		diag_error(r->ds, r->src, i->value->at, like + strlen(like) + 1, "'%s' wants a comparison and %s, not %s", op, like,
 			   yaml_describe(i->value, what, sizeof(what)));
+		return;
+	}
+	if (v <= 0 && (strcmp(sign, "<") == 0 || strcmp(sign, ">=") == 0)) {
+		diag_error(r->ds, r->src, i->value->at, NULL, *sign == '<' ? "'%s' is never so little: '%s'" : "'%s' holds whatever is measured: '%s'",
+			   op, i->value->text);
 		return;
 	}
 	read_put(r, part, "op", json_string(op));
