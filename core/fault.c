@@ -21,6 +21,7 @@ struct fault {
 	int64_t seen;
 	double chance;
 	time_ns from, until;
+	uint64_t seed;
 	struct rng rng;
 	struct fault *next;
 };
@@ -132,17 +133,17 @@ static int read_spec(struct fault *f, json_t *spec, bool gates, struct err *e)
 {
 	const char *name = NULL, *on = NULL, *what = NULL, *at = NULL;
 	json_t *args = NULL, *match = NULL, *dev = NULL;
-	json_int_t nth = 1, times = INT64_MAX, from = 0, until = -1;
+	json_int_t nth = 1, times = INT64_MAX, from = 0, until = -1, seed = (json_int_t)f->seed;
 	int each = 0, gated = 0;
 	double chance = 1;
 	json_error_t je;
 	int rv;
 
 	if (json_unpack_ex(spec, &je, JSON_STRICT,
-			   "{s:s, s?s, s?s, s:s, s?o, s?o, s?o, s?I, s?b, s?I, s?F, s?I, s?I, s?b}", "name", &name, "on", &on,
+			   "{s:s, s?s, s?s, s:s, s?o, s?o, s?o, s?I, s?b, s?I, s?F, s?I, s?I, s?b, s?I}", "name", &name, "on", &on,
 			   "at", &at, "do", &what, "args", &args, "match", &match, "dev", &dev, "nth", &nth, "each", &each,
 			   "times", &times, "chance", &chance, "from_ns", &from, "until_ns", &until,
-			   "gated", &gated))
+			   "gated", &gated, "seed", &seed))
 		return err_set(e, ERR_PARSE, "fault: %s", je.text);
 	rv = read_where(f, name, on, at, e);
 	if (rv)
@@ -169,6 +170,7 @@ static int read_spec(struct fault *f, json_t *spec, bool gates, struct err *e)
 	if (!f->name || !f->what || !f->args || (dev && !f->dev))
 		return err_set(e, ERR_NOMEM, "out of memory");
 	f->gated = gated;
+	f->seed = (uint64_t)seed;
 	f->nth = each ? 0 : nth;
 	f->times = each ? times : 1;
 	f->chance = chance;
@@ -187,12 +189,13 @@ int faults_arm(struct faults *fs, json_t *spec, struct err *e)
 	f = calloc(1, sizeof(*f));
 	if (!f)
 		return err_set(e, ERR_NOMEM, "out of memory");
+	f->seed = fs->seed;
 	rv = read_spec(f, spec, fs->may, e);
 	if (rv) {
 		fault_free(f);
 		return rv;
 	}
-	rng_init(&f->rng, fs->seed, f->name, "chance");
+	rng_init(&f->rng, f->seed, f->name, "chance");
 	*fs->tail = f;
 	fs->tail = &f->next;
 	fs->count++;
@@ -277,7 +280,7 @@ const struct fault *fault_hook(void *faults, const struct journal_event *ev)
 void faults_foresee(struct faults *fs, const struct journal_event *ev)
 {
 	for (struct fault *f = fs->first; f; f = f->next)
-		if (f->point >= 0 && meant(fs, f, ev) && takes(f))
+		if (f->point >= 0 && !f->due && meant(fs, f, ev) && takes(f))
 			f->due = true;
 }
 

@@ -8,13 +8,15 @@
  *    "match": {"resource": "login", "code": 200}, all must equal the event's fields
  *    "dev": ["<uuid>", …],                        absent: any device
  *    "nth": 2 | "each": true,                     default: the first match only
- *    "times": 3, "chance": 0.5,                   at most; with that probability
+ *    "times": 3, "chance": 0.5,                   at most; with that probability,
+ *    "seed": 7,                                   drawn from this one, not from the set's
  *    "from_ns": 0, "until_ns": 5000000000,        armed only in that window of journal time
  *    "gated": true}                               only while faults_gate's function says so
  *
  * With "at": POINT (core/crash.h) it waits for that point instead: alone, "nth", "each",
  * "times", "chance" and the window are those of the point; with "on" they are those of the
- * event, and it fires where the point is next passed once the event has been seen. */
+ * event, and it fires where the point is next passed once the event has been seen; further
+ * events until then are none of its. */
 #ifndef CORE_FAULT_H
 #define CORE_FAULT_H
 

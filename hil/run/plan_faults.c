@@ -146,6 +146,13 @@ static bool at_prompt(json_t *fault)
 	return where && strcmp(where, "prompt") == 0;
 }
 
+/* The scenario's, whichever process draws; another one with each server, which would
+ * else begin with the draws of the one before. */
+static uint64_t fault_seed(const struct plan *p, enum plan_actor where)
+{
+	return plan_seed(p) + (where == PLAN_SERVER ? p->starts : 0);
+}
+
 static int arm_event(struct plan *p, const struct instant *at, json_t *fault, struct err *e)
 {
 	static const char *const same[] = {"match", "nth", "each", "chance"};
@@ -160,7 +167,8 @@ static int arm_event(struct plan *p, const struct instant *at, json_t *fault, st
 	if (where < 0)
 		return err_set(e, ERR_UNSUPPORTED, "fault '%s': no fault can be armed on '%s'", name, on);
 	fault_full_name(p, name, full, sizeof(full));
-	spec = json_pack("{s:s, s:s*, s:O*, s:s, s:O?}", "name", full, "on", on, "at",
+	spec = json_pack("{s:s, s:I, s:s*, s:O*, s:s, s:O?}", "name", full, "seed",
+			 (json_int_t)fault_seed(p, (enum plan_actor)where), "on", on, "at",
 			 strcmp(what, "crash") == 0 ? json_object_get(json_object_get(fault, "args"), "at") : NULL, "do",
 			 armed_action(what), "args", json_object_get(fault, "args"));
 	if (!spec)
@@ -204,6 +212,7 @@ int plan_arm_server_again(struct plan *p, const struct instant *at, struct err *
 	size_t i;
 	json_t *fault;
 
+	p->starts++;
 	json_array_foreach(json_object_get(p->json, "faults"), i, fault)
 	{
 		int rv = room_of_fault(fault) == PLAN_SERVER && may_fire(fault) ? arm_event(p, at, fault, e) : 0;

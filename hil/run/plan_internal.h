@@ -58,6 +58,7 @@ struct plan {
 	int64_t server_clock_ms;
 	bool disk_told;	 /* this server's disk was made to fail: it may end of that */
 	unsigned operated; /* commands that the operator queued */
+	unsigned starts;   /* of servers, behind the first one */
 	bool death_told; /* a fault that ends the server has said so; its death is expected */
 	unsigned unsettled; /* devices not in PV, PA, IDLE, OFF */
 	time_ns last_change;

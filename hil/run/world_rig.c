@@ -46,6 +46,7 @@ struct vrig {
 	int plan_id, fleet_id, carrier_id, server_id;
 	struct secret_source *sqlite; /* SQLite's randomness: one source, however often it is handed over */
 	bool vfs, dying, wanted;
+	bool armed; /* the scenario's faults are */
 	json_t *owed; /* what the operator asked for while there was no server */
 	bool again; /* a start was asked for before the server was gone */
 	enum plan_end end;
@@ -226,6 +227,8 @@ static int start_server(struct vrig *r, struct err *e)
 	if (r->server_id < 0)
 		return err_set(e, ERR_LIMIT, "too many actors");
 	r->wanted = true;
+	if (r->armed && plan_arm_server_again(r->plan, &at, e))
+		return e->code;
 	server_gateway(r->server, &at, true);
 	touch(r, r->server_id);
 	pay(r, &at);
@@ -341,13 +344,17 @@ static void rig_modem(void *ctx, const struct instant *at, const char *modem, co
 	touch(r, r->carrier_id);
 }
 
-/* One process, one journal: whatever writes the event, the same set is asked. */
+/* One process, one journal: whatever writes the event, the same set is asked. The server's
+ * are armed anew with each server, as a process of its own would have to have it. */
 static int rig_arm(void *ctx, enum plan_actor where, json_t *spec, struct err *e)
 {
 	struct vrig *r = ctx;
 
-	(void)where;
-	return faults_arm(json_object_get(spec, "at") ? r->crashes : r->faults, spec, e);
+	struct faults *set = json_object_get(spec, "at") ? r->crashes : r->faults;
+
+	if (where == PLAN_SERVER)
+		faults_disarm(set, json_string_value(json_object_get(spec, "name"))); /* the last server's */
+	return faults_arm(set, spec, e);
 }
 
 /* ---- the fleet ---- */
@@ -613,6 +620,7 @@ static int run(struct vrig *r, struct err *e)
 	rv = plan_arm(r->plan, &at, e);
 	if (rv)
 		return rv;
+	r->armed = true;
 	plan_start(r->plan, &at);
 	touch(r, r->plan_id);
 	while (r->end == PLAN_RUNNING && !r->error && !journal_error(r->journal))

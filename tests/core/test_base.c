@@ -564,6 +564,58 @@ START_TEST(where_crashes_fire)
 }
 END_TEST
 
+/* Of several events in one turn one is followed: each of its times is a death. */
+START_TEST(a_crash_that_is_due_takes_no_other_event)
+{
+	struct faults *fs = faults_new(1);
+	struct journal_event ev = {.kind = J_SERVER_DECISION, .dev = UUID, .n = 1, .v = {JS(RESOURCE, "login")}};
+	json_t *js = json_pack("{s:s, s:s, s:s, s:s, s:b, s:i}", "name", "f", "do", "crash", "at", "storage.in_write", "on",
+			       "server.decision", "each", 1, "times", 2);
+	unsigned deaths = 0;
+
+	ck_assert_int_eq(faults_arm(fs, js, NULL), 0);
+	json_decref(js);
+	for (int turn = 1; turn <= 5; turn++) {
+		ev.t = (time_ns)turn * NS_PER_S;
+		for (int i = 0; i < 3; i++)
+			faults_foresee(fs, &ev);
+		deaths += faults_at(fs, "storage.in_write", ev.t) != NULL;
+	}
+	ck_assert_uint_eq(deaths, 2);
+	faults_free(fs);
+}
+END_TEST
+
+/* One bit an event: did a fault with a chance of one half fire? */
+static uint64_t drawn(uint64_t set, const char *seed)
+{
+	struct faults *fs = faults_new(set);
+	struct journal_event ev = {.kind = J_SERVER_DECISION};
+	char spec[160];
+	uint64_t bits = 0;
+	json_t *js;
+
+	snprintf(spec, sizeof(spec), "{\"name\":\"f\",\"on\":\"server.decision\",\"do\":\"drop\",\"each\":true,\"chance\":0.5%s}",
+		 seed);
+	js = json_loads(spec, 0, NULL);
+	ck_assert_int_eq(faults_arm(fs, js, NULL), 0);
+	json_decref(js);
+	for (int i = 0; i < 64; i++)
+		bits = bits << 1 | (fault_hook(fs, &ev) != NULL);
+	faults_free(fs);
+	return bits;
+}
+
+START_TEST(a_fault_draws_from_its_own_seed)
+{
+	ck_assert_uint_eq(drawn(1, ""), drawn(1, ""));
+	ck_assert_uint_ne(drawn(1, ""), drawn(2, ""));
+	ck_assert_uint_eq(drawn(1, ",\"seed\":-7"), drawn(2, ",\"seed\":-7"));
+	ck_assert_uint_ne(drawn(1, ",\"seed\":-7"), drawn(1, ",\"seed\":8"));
+	ck_assert_uint_eq(drawn(1, ",\"seed\":2"), drawn(2, ""));
+}
+END_TEST
+
 START_TEST(bad_faults)
 {
 	static const char *const bad[] = {
@@ -759,6 +811,8 @@ int main(void)
 	tcase_add_test(t, bad_lines_are_refused);
 	tcase_add_test(t, a_journal_counts_and_fills_in);
 	tcase_add_test(t, when_faults_fire);
+	tcase_add_test(t, a_crash_that_is_due_takes_no_other_event);
+	tcase_add_test(t, a_fault_draws_from_its_own_seed);
 	tcase_add_loop_test(t, where_crashes_fire, 0, 10);
 	tcase_add_test(t, bad_faults);
 	tcase_add_test(t, a_fault_with_a_long_name);

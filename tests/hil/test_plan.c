@@ -10,6 +10,7 @@ struct log {
 	char text[4096];
 	struct plan *plan;
 	bool busy;
+	json_int_t seed; /* of the fault that was armed last */
 };
 
 static void say(struct log *l, const char *word, unsigned index)
@@ -93,6 +94,7 @@ static int arm(void *ctx, enum plan_actor where, json_t *spec, struct err *e)
 	char word[80];
 
 	(void)e;
+	((struct log *)ctx)->seed = json_integer_value(json_object_get(spec, "seed"));
 	snprintf(word, sizeof(word), "%s%s%s", on ? on : "", on && point ? "/" : "", point ? point : "");
 	say(ctx, word, (unsigned)where);
 	return 0;
@@ -479,8 +481,10 @@ START_TEST(server_faults_outlive_the_server)
 		      "{\"name\":\"twice\",\"on\":\"server.decision\",\"do\":\"restart\",\"each\":true,\"times\":2,"
 		      "\"args\":{\"after_ns\":1000000000}},"
 		      "{\"name\":\"sms\",\"on\":\"sms.submitted\",\"do\":\"lose\",\"each\":true}]");
+	ck_assert_uint_eq((uint64_t)w.log.seed, plan_seed(w.plan));
 	w.log.text[0] = '\0';
 	ck_assert_int_eq(plan_arm_server_again(w.plan, &at, &e), 0);
+	ck_assert_uint_eq((uint64_t)w.log.seed, plan_seed(w.plan) + 1); /* not the same draws once more */
 	ck_assert_str_eq(w.log.text, "server.reply1 code.issued1 server.decision1 ");
 	plan_fault_fired(w.plan, &at, "s/n:once", NULL);
 	plan_fault_fired(w.plan, &at, "s/n:twice", NULL);

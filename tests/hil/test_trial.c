@@ -25,6 +25,15 @@ static const char text[] = "version: 1\n"
 			   "    settings: {publish_interval: 1s}\n"
 			   "    devices: {count: 10}\n"
 			   "    steps: [{sleep: 90d}]\n"
+			   "    expect: {final: PROVISIONED}\n"
+			   "  - name: fifth\n"
+			   "    timeout: 100s\n"
+			   "    settings: {publish_interval: 1s}\n"
+			   "    devices: {count: 1}\n"
+			   "    faults:\n"
+			   "      - {on: server.reply, match: {resource: publishMeasure}, nth: 5, do: drop_reply}\n"
+			   "      - {at: 4s, do: restart}\n"
+			   "    steps: [{sleep: 60s}]\n"
 			   "    expect: {final: PROVISIONED}\n";
 
 static struct plans plans;
@@ -76,6 +85,58 @@ START_TEST(test_fails)
 	ck_assert_int_eq(t->result->verdict, VERDICT_FAIL);
 	ck_assert(!t->interrupted);
 	trial_free(t);
+}
+END_TEST
+
+struct nth {
+	unsigned armed, before, after;
+	bool down, fired;
+};
+
+static void watch(struct trial *t, const struct journal_event *ev, const char *line, size_t len)
+{
+	struct nth *n = t->user;
+
+	(void)line;
+	(void)len;
+	n->down |= ev->kind == J_SERVER_STATE && strcmp(journal_text(ev, JF_STATE), "down") == 0;
+	n->armed += ev->kind == J_FAULT_ARMED;
+	n->fired |= ev->kind == J_FAULT_FIRED && strcmp(journal_text(ev, JF_WHY), "time") != 0;
+	if (ev->kind == J_SERVER_REPLY && !n->fired && strcmp(journal_text(ev, JF_RESOURCE), "publishMeasure") == 0)
+		*(n->down ? &n->after : &n->before) += 1;
+}
+
+static struct trial *one_next(void *ctx);
+static void one_done(void *ctx, struct trials *ts, struct trial *t);
+static struct trial *last;
+static struct nth nth;
+
+static struct trial *watched_next(void *ctx)
+{
+	struct trial *t = one_next(ctx);
+
+	if (t) {
+		t->event = watch;
+		t->user = &nth;
+	}
+	return t;
+}
+
+/* As on the live rig, where a new process knows nothing of what the last one counted. */
+START_TEST(test_a_new_server_counts_from_one)
+{
+	json_t *plan = plans.v[3];
+	struct trials_options o = {.next = watched_next, .done = one_done, .ctx = &plan};
+	struct err e = {0};
+
+	nth = (struct nth){0};
+	ck_assert_int_eq(trials_run(&o, NULL, &e), 0);
+	ck_assert_int_eq(last->result->verdict, VERDICT_PASS);
+	trial_free(last);
+	ck_assert(nth.fired);
+	ck_assert_uint_eq(nth.armed, 2);
+	ck_assert_uint_ge(nth.before, 1);
+	ck_assert_uint_ge(nth.after, 4); /* and the fifth never left */
 }
 END_TEST
 
@@ -201,8 +262,6 @@ START_TEST(test_wall)
 }
 END_TEST
 
-static struct trial *last;
-
 static struct trial *one_next(void *ctx)
 {
 	json_t **plan = ctx, *taken = *plan;
@@ -246,6 +305,7 @@ int main(void)
 	tcase_set_timeout(c, 60);
 	tcase_add_test(c, test_kept_and_streamed_alike);
 	tcase_add_test(c, test_fails);
+	tcase_add_test(c, test_a_new_server_counts_from_one);
 	tcase_add_test(c, test_no_program);
 	tcase_add_test(c, test_many);
 	tcase_add_test(c, test_relinked);
