@@ -174,6 +174,8 @@ int command_queue(struct enroll *en, const struct instant *at, const char *uuid,
 		rv = room(en, uuid);
 	if (rv == ERR_LIMIT)
 		err_set(e, rv, "%d commands wait for this device already; cancel one", COMMANDS_MAX);
+	else if (rv == ERR_IO)
+		err_set(e, rv, "storage failed");
 	if (!rv) {
 		if (id)
 			snprintf(out->id, sizeof(out->id), "%s", id);

@@ -246,6 +246,25 @@ START_TEST(asked_again)
 }
 END_TEST
 
+/* A turn that cannot be committed any more takes no command, and says that it is the storage. */
+START_TEST(queued_into_a_failed_turn)
+{
+	json_t *reset = json_pack("{s:s}", "name", "RESET");
+	struct store_command c;
+	struct err e = {0};
+
+	store_spoil(a.store);
+	ck_assert_int_eq(command_queue(a.en, &a.at, test_uuids[0], reset, NULL, false, &c, &e), ERR_IO);
+	ck_assert_int_eq(e.code, ERR_IO);
+	ck_assert_ptr_nonnull(strstr(e.text, "storage failed"));
+	ck_assert_int_eq(ask_turn(&a), ERR_IO);
+	e = (struct err){0};
+	ck_assert_int_eq(command_queue(a.en, &a.at, test_uuids[0], reset, NULL, false, &c, &e), 0);
+	ck_assert_int_eq(ask_turn(&a), 0);
+	json_decref(reset);
+}
+END_TEST
+
 /* A 200 whose commit fails is none: nothing rides, nothing was sent or done. */
 START_TEST(failed_commit)
 {
@@ -603,6 +622,7 @@ int main(void)
 	tcase_add_test(t, what_it_may_cost);
 	tcase_add_test(t, bounded_and_cancelled);
 	tcase_add_test(t, asked_again);
+	tcase_add_test(t, queued_into_a_failed_turn);
 	tcase_add_test(t, failed_commit);
 	t = tcase(s, "quarantine");
 	tcase_add_test(t, third_reuse_in_a_day);
