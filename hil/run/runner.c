@@ -381,7 +381,7 @@ static int make_units(struct runner *r)
 	r->plans = repeats_units(r->repeats);
 	r->n = repeats_n(r->repeats);
 	/* on a live rig time passes by itself: a long scenario that begins last keeps all waiting */
-	r->turns = turns_new(r->plans, r->n, r->ops->capacity);
+	r->turns = turns_new(r->plans, r->n, r->jobs_max > 1 ? r->ops->capacity : 0);
 	return r->turns ? 0 : ERR_NOMEM;
 }
 

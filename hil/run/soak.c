@@ -278,7 +278,8 @@ static void judge_memory(struct soak *s, json_t *plan, const struct soak_seen *s
 	int64_t growth;
 	enum rss_verdict v = rss_judge(seen->rss, &growth);
 
-	if (v == RSS_TOO_SHORT)
+	/* on a slow machine even minutes give samples enough, of a fleet that still sets out */
+	if (v == RSS_TOO_SHORT || s->o->length < SOAK_MEMORY_LENGTH)
 		return;
 	s->memory_judged++;
 	if (growth > s->memory_worst_kib)

@@ -11,6 +11,7 @@
 #define SOAK_NEW_MAX 100 /* kinds of failure; a build that broke everything broke one thing */
 
 #define SOAK_MEMORY_ID "memory" /* the signature of memory that does not stay flat */
+#define SOAK_MEMORY_LENGTH (1800 * NS_PER_S) /* of a fleet's life that can tell */
 
 enum soak_status { SOAK_NEW, SOAK_KNOWN, SOAK_FIXED, SOAK_REGRESSED };
 

@@ -112,6 +112,32 @@ static void seed_ended(struct soak *s, json_t *plan, struct scenario_result *r)
 	*r = (struct scenario_result){0};
 }
 
+/* A fleet that sets out takes memory: only a life of half an hour can tell that it leaks. */
+START_TEST(test_memory_of_a_short_life)
+{
+	static const struct {
+		time_ns length;
+		unsigned findings;
+	} lives[] = {{120 * NS_PER_S, 0}, {1800 * NS_PER_S, 1}};
+	json_t *plan = json_pack("{s:s, s:s}", "id", "r/grows", "seed", "0x7");
+	struct rss_track rss = {0};
+
+	for (unsigned i = 1; i <= 40; i++)
+		rss_add(&rss, i, 50000 + 2000 * i);
+	for (size_t i = 0; i < sizeof(lives) / sizeof(lives[0]); i++) {
+		struct soak_options o = {.seeds = 1, .length = lives[i].length};
+		struct soak *s = no_soak(&o);
+		struct scenario_result r = {.verdict = VERDICT_PASS};
+
+		soak_seed_result(s, plan, &(struct soak_seen){.result = &r, .rss = &rss, .hash = ""});
+		ck_assert_uint_eq(s->findings_n, lives[i].findings);
+		ck_assert_uint_eq(s->memory_judged, lives[i].findings);
+		soak_free(s);
+	}
+	json_decref(plan);
+}
+END_TEST
+
 START_TEST(test_what_is_known_hides_nothing_else)
 {
 	struct soak_options o = {.seeds = 2};
@@ -249,6 +275,7 @@ int main(void)
 	tcase_add_test(tc, test_shrinks_what_is_new);
 	tcase_add_test(tc, test_only_where_it_is_asked_for);
 	tcase_add_test(tc, test_what_is_known_hides_nothing_else);
+	tcase_add_test(tc, test_memory_of_a_short_life);
 	tcase_add_test(tc, test_more_kinds_than_it_tells_of);
 	tcase_add_test(tc, test_a_journal_too_long_to_keep);
 	tcase_add_test(tc, test_two_in_one_second);
