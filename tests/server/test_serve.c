@@ -356,6 +356,36 @@ START_TEST(no_descriptor_left)
 }
 END_TEST
 
+/* The operator hears that a reload did not reach the disk, and the old registry stays. */
+START_TEST(reload_on_a_full_disk)
+{
+	char control[700], line[200];
+	const char *const args[] = {GOOD, SMS, "--lab", "--control", control, "--journal-fd", "3", NULL};
+	struct child c;
+	int fd;
+
+	snprintf(control, sizeof(control), "unix:%s", in_dir("control"));
+	start(&c, args);
+	ck_assert(until(&c, c.lines, "\"up\""));
+	fd = connect_to(in_dir("control"));
+	snprintf(line, sizeof(line), "{\"do\":\"command\",\"uuid\":\"%s\",\"command\":{\"name\":\"RESET\"}}\n", test_uuids[0]);
+	ck_assert_ptr_nonnull(strstr(say(fd, line), "\"ok\":true"));
+	put("registry.json", "{\"version\": 1, \"devices\": []}", 0600);
+	ck_assert_ptr_nonnull(strstr(say(fd, "{\"do\":\"disk\",\"what\":\"full\"}\n"), "\"ok\":true"));
+	ck_assert_ptr_nonnull(strstr(say(fd, "{\"do\":\"reload\"}\n"), "storage failed"));
+	kill(c.pid, SIGHUP);
+	ck_assert(until(&c, c.said, "the registry that was there stays"));
+	ck_assert_ptr_nonnull(strstr(say(fd, "{\"do\":\"reload\"}\n"), "\"retry\":true"));
+	ck_assert_ptr_nonnull(strstr(say(fd, "{\"do\":\"list\"}\n"), test_uuids[0]));
+	ck_assert_ptr_nonnull(strstr(say(fd, "{\"do\":\"disk\",\"what\":\"sound\"}\n"), "\"ok\":true"));
+	ck_assert_ptr_nonnull(strstr(say(fd, "{\"do\":\"reload\"}\n"), "\"ok\":true"));
+	ck_assert_ptr_nonnull(strstr(say(fd, "{\"do\":\"commands\"}\n"), "\"commands\":[]"));
+	close(fd);
+	kill(c.pid, SIGTERM);
+	ck_assert_int_eq(end(&c), 0);
+}
+END_TEST
+
 /* What the journal lacks when the answer is there, a kill could lose. */
 START_TEST(journal_before_control)
 {
@@ -567,6 +597,7 @@ int main(void)
 	tcase_add_loop_test(t, lives_and_ends, 0, 2);
 	tcase_add_test(t, journal_before_control);
 	tcase_add_test(t, no_descriptor_left);
+	tcase_add_test(t, reload_on_a_full_disk);
 	tcase_add_test(t, deaf_operator);
 	tcase_add_test(t, a_lab_without_a_journal);
 	tcase_add_test(t, a_second_server);
