@@ -5,10 +5,29 @@
  * had failed, where the plan made it fail. Nothing else is forgiven. */
 #include "hil/judge/oracle_priv.h"
 
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define LAST_REFUSALS NS_PER_S /* a server whose fsync failed ends within that */
+#define EXIT_DISK     3	       /* of `quicrig serve` whose disk failed for good: the environment */
+
+/* Whatever the plan does to a server: killed it dies of SIGKILL, told to end it ends by itself
+ * and well. `why` is "signal 11", "exit 1"; where there are no processes, a word. */
+static bool broke(const struct oracle *o, const char *why)
+{
+	int n;
+
+	if (strncmp(why, "signal ", 7) == 0) {
+		n = atoi(why + 7);
+		return n != SIGKILL && n != SIGTERM;
+	}
+	if (strncmp(why, "exit ", 5) != 0)
+		return false;
+	n = atoi(why + 5);
+	return n != 0 && !(n == EXIT_DISK && o->server_disk);
+}
 
 /* May the device's last request have been decided otherwise than was told, or untold? A
  * commit whose fsync failed is refused, and may stand all the same. */
@@ -24,10 +43,12 @@ static bool open_question(const struct oracle *o, const struct dev *d, time_ns n
 	return d->in_flight && !(s && (s->has_decision || s->has_reply));
 }
 
-void death_event(struct oracle *o, time_ns now)
+void death_event(struct oracle *o, const char *why, time_ns now)
 {
 	struct dev *d, *next;
 
+	if (broke(o, why))
+		oracle_find(o, INV_SERVER, NULL, now, BLAME_SERVER, "the server broke by itself: %s", why);
 	HASH_ITER(hh, o->devs, d, next) {
 		struct untold *u;
 

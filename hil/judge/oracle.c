@@ -272,7 +272,7 @@ static void on_server_state(struct oracle *o, const struct journal_event *ev)
 	if (strcmp(state, "down") == 0) {
 		o->server_up = false;
 		o->down_at = ev->t;
-		death_event(o, ev->t);
+		death_event(o, journal_text(ev, JF_WHY), ev->t);
 		snprintf(o->down_why, sizeof(o->down_why), "%s", journal_text(ev, JF_WHY));
 		return;
 	}

@@ -88,7 +88,7 @@ static void note_disk(struct oracle *o, json_t *whole, json_t *args)
 	if (!is_servers(whole)) {
 		o->disk_faults = true;
 	} else if (ends_by_disk(args)) {
-		o->expected_down = true;
+		o->expected_down = o->server_disk = true;
 		o->down_for_good = true;
 		o->sync_faults = o->sync_faults || strcmp(what, "sync") == 0;
 	}

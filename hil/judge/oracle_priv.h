@@ -303,6 +303,7 @@ struct oracle {
 	bool server_seen, server_up, restarted, sms_fault, submitted_seen, delivered_seen, presented_seen, counts_seen;
 	bool expected_down; /* the plan stops or kills the server somewhere */
 	bool down_for_good; /* … and it may stay so */
+	bool server_disk; /* the plan makes the server's disk fail so long that it ends */
 	bool disk_faults; /* the plan makes disks of devices fail */
 	bool sync_faults; /* … and an fsync of the server: what it refused may be on disk */
 	bool clock_loose; /* the server's wall clock is moved at times that nobody tells */
@@ -393,8 +394,8 @@ struct family *tokens_family(struct dev *d, const char *fam);
 /* The family of a login that was never told is known from now on. */
 void tokens_adopt(struct oracle *o, struct dev *d, const char *fam);
 /* death.c */
-/* The server is gone, and said so. */
-void death_event(struct oracle *o, time_ns now);
+/* The server is gone, by `why`. */
+void death_event(struct oracle *o, const char *why, time_ns now);
 /* A login's 200 that no code.used explains: may the server have granted it as it died? */
 bool death_granted(struct oracle *o, struct dev *d, const struct journal_event *ev);
 /* A family that was never issued is revoked. */

@@ -110,6 +110,8 @@ static void tell_line(struct oracle *o, char *line, uint64_t seq)
 		char *value = strchr(word, '=');
 
 		*value++ = '\0';
+		for (char *blank = value; (blank = strchr(blank, '~')); )
+			*blank = ' ';
 		set(&ev, word, value);
 	}
 	buf_init(&raw, 4 * JOURNAL_LINE_MAX);

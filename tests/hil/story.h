@@ -1,6 +1,6 @@
 /* Journals as short stories, for the oracle's tests. A line is
  *   MS ACTOR KIND [dev=U] [req=Q] [reg=R] [field=value]…
- * An actor A[n] speaks of device un; the runner of none; anybody else of u1. */
+ * A `~` in a value stands for a blank. An actor A[n] speaks of device un; the runner of none; anybody else of u1. */
 #ifndef TESTS_HIL_STORY_H
 #define TESTS_HIL_STORY_H
 

@@ -12,13 +12,14 @@
 #define FAULT(rest) PLAN("\"faults\": [{\"name\": \"f1\", \"chance\": 0.5, " rest "}]")
 #define DEVICE_DISK FAULT("\"on\": \"device.code\", \"do\": \"disk_full\", \"args\": {}")
 #define SERVER_DISK(args) FAULT("\"at_ns\": 1, \"who\": {\"server\": true}, \"do\": \"disk_full\", \"args\": {" args "}")
+#define KILLED FAULT("\"do\": \"kill\", \"at_ns\": 60000000, \"who\": {\"server\": true}, \"then\": {\"do\": \"start\"}")
 #define CYCLE                                                                                                  \
 	"50 A[1] device.state from=PROVISIONED to=OFF row=PV.off\n"                                             \
 	"60 A[1] device.state from=OFF to=NOT_PROVISIONED row=OFF.on\n"
 #define SETTLE "100 A[1] device.state from=NOT_PROVISIONED to=OFF row=NP.off\n"
 #define END    "5000 runner scenario.end id=s/x why=settled\n"
 #define FAILED "32 A[1] device.ignored why=store_failed state=PROVISIONED\n"
-#define DOWN   "60 server server.state state=down why=exit3\n"
+#define DOWN   "60 server server.state state=down why=exit~3\n"
 #define BACK   "900 server server.state state=recovered\n"
 /* a second SMS, 400 ms behind the first, where the server may send one a minute */
 #define MORE                                                                                                   \
@@ -42,6 +43,13 @@ static const struct {
 	{"… and comes back", SERVER_DISK("\"length_ns\": 60000000000"), DOWN BACK END, NULL},
 	{"a moment's trouble ends no server", SERVER_DISK("\"length_ns\": 3000000000"), DOWN END, "server-alive"},
 	{"nor does a device's", DEVICE_DISK, DOWN BACK END, "server-alive"},
+	{"a server that is killed and comes back", KILLED, "60 server server.state state=down why=signal~9\n" BACK END, NULL},
+	{"… that is told to end", KILLED, "60 server server.state state=down why=exit~0\n" BACK END, NULL},
+	{"… that breaks by itself, meanwhile", KILLED, "60 server server.state state=down why=signal~11\n" BACK END, "server-alive"},
+	{"… that gives up by itself", KILLED, "60 server server.state state=down why=exit~1\n" BACK END, "server-alive"},
+	{"… for a disk that does not fail", KILLED, DOWN BACK END, "server-alive"},
+	{"a disk that is full is no reason to break", SERVER_DISK(""), "60 server server.state state=down why=signal~6\n" BACK END,
+	 "server-alive"},
 	{"two SMS in a minute", PLAN(MINUTE "\"faults\": []"), MORE END, "sms-budget"},
 	{"an hour has passed, as the server sees it", STEP("3600000"), FIRED MORE END, NULL},
 	{"that hour did not come", STEP("3600000"), MORE END, "sms-budget"},
