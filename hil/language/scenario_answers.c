@@ -129,6 +129,8 @@ void scenario_answers(struct reader *r, const struct yaml_node *n, const char *p
 			   yaml_describe(n, what, sizeof(what)));
 		return;
 	}
+	if (scenario_many_faults(r, n, faults))
+		return;
 	for (const struct yaml_item *i = n->first; i; i = i->next) {
 		json_t *f = read_answer(r, i->value, place, index++);
 

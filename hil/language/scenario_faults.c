@@ -10,6 +10,7 @@
 
 #define EITHER (VOCAB_SERVER | VOCAB_DEVICE)
 #define REORDER_NS (60 * NS_PER_S) /* within: where a file does not say */
+#define FAULTS_MAX 1000 /* of a scenario, its answers among them */
 #define DOWN_NS NS_PER_S /* off, after: where a file does not say */
 
 /* ---- actions and their arguments ---- */
@@ -58,7 +59,7 @@ static void default_args(struct reader *r, const struct vocab_action *a, json_t 
 
 static void match_resource(struct reader *r, const struct yaml_node *n)
 {
-	static const char words[] = "registerDevice login publishMeasure refreshToken";
+	static const char words[] = "registerDevice login publishMeasure refreshToken other";
 	struct vocab_near near;
 	char word[64], hint[96];
 
@@ -507,6 +508,14 @@ end:
 	return f;
 }
 
+bool scenario_many_faults(struct reader *r, const struct yaml_node *n, json_t *list)
+{
+	if (n->n + json_array_size(list) <= FAULTS_MAX)
+		return false;
+	diag_error(r->ds, r->src, n->at, "'every' with 'times', or 'each: true', say many in one", "more than %d faults and answers", FAULTS_MAX);
+	return true;
+}
+
 bool scenario_name_taken(json_t *list, json_t *fault)
 {
 	size_t i;
@@ -530,6 +539,8 @@ json_t *scenario_faults(struct reader *r, const struct yaml_node *n)
 			   yaml_describe(n, what, sizeof(what)));
 		return list;
 	}
+	if (scenario_many_faults(r, n, list))
+		return list;
 	for (const struct yaml_item *i = n->first; i; i = i->next) {
 		json_t *f = read_fault(r, i->value, index++);
 

@@ -31,6 +31,8 @@ void scenario_modem_fault(struct reader *r, const struct yaml_node *n, const str
 			  json_t *args);
 /* The length of a `for` that stands behind `from`, into `out`'s until_ns. */
 void scenario_window(struct reader *r, const struct yaml_node *n, json_t *out);
+/* More than a scenario may have, with `n` behind those of `list`? Then a diag. */
+bool scenario_many_faults(struct reader *r, const struct yaml_node *n, json_t *list);
 bool scenario_name_taken(json_t *list, json_t *fault);
 json_t *scenario_steps(struct reader *r, const struct yaml_node *n, json_int_t timeout_ns);
 json_t *scenario_expect(struct reader *r, const struct yaml_node *n);

@@ -164,6 +164,14 @@ static bool counted(struct matrix *m)
 	return false;
 }
 
+/* All of a value is read once more wherever it is named. */
+static bool counted_all(struct matrix *m, const struct yaml_node *n)
+{
+	for (const struct yaml_item *i = n->first; i && !m->failed; i = i->next)
+		counted_all(m, i->value);
+	return !m->failed && counted(m);
+}
+
 /* Another file's lines mean nothing in this one: all of it stands where it is used. */
 static struct yaml_node *moved(struct matrix *m, const struct yaml_node *n, struct mark at)
 {
@@ -203,13 +211,17 @@ static const struct yaml_node *expand_text(struct matrix *m, const struct yaml_n
 		}
 		if (p == n->text && !*behind && foreign && (c = moved(m, value, n->at)))
 			return c;
-		if (p == n->text && !*behind && (c = copy_of(m, value))) {
+		if (m->failed)
+			return n;
+		if (p == n->text && !*behind && counted_all(m, value) && (c = copy_of(m, value))) {
 			/* the whole of it: whatever it is; errors point to where it is used */
 			c->at = n->at;
 			c->first = value->first;
 			c->n = value->n;
 			return c;
 		}
+		if (m->failed)
+			return n;
 		if (value->kind != YAML_KIND_SCALAR || strlen(value->text) >= sizeof(out) - used) {
 			diag_error(m->r->ds, m->src, n->at, NULL, "a parameter inside a text must be a word, and not too long");
 			m->failed = true;

@@ -546,10 +546,13 @@ static int read_back(json_t *plan, const char *text, size_t len, struct err *e)
 	struct plans plans = {0};
 	char where[64] = "?";
 	int rv = scenario_parse(&src, &ds, &plans);
+	size_t first = 0;
 
+	while (first < ds.n && ds.v[first].warning)
+		first++;
 	if (rv)
 		rv = err_set(e, rv == ERR_NOMEM ? rv : ERR_UNSUPPORTED, "the language cannot say this plan: line %d: %s",
-			     ds.n ? ds.v[0].line : 0, ds.n ? ds.v[0].message : "?");
+			     first < ds.n ? ds.v[first].line : 0, first < ds.n ? ds.v[first].message : "?");
 	else if (plans.n != 1 || !same(plan, plans.v[0], "plan", where, sizeof(where)))
 		rv = err_set(e, ERR_UNSUPPORTED, "the language cannot say this plan's '%s'", where);
 	diags_fini(&ds);

@@ -175,6 +175,50 @@ START_TEST(test_bombs)
 }
 END_TEST
 
+/* What a parameter holds is read wherever it is named, so it counts there. */
+START_TEST(test_large_values)
+{
+	char *text = NULL, *said = NULL;
+	struct plans p = {0};
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	fputs(HEAD "  - name: a\n    matrix: {n: [1", f);
+	for (int i = 2; i <= 500; i++)
+		fprintf(f, ", %d", i);
+	fputs("]}\n    devices: {count: $n}\n    tags: $s\n    parameters: {s: [x", f);
+	for (int i = 0; i < 5000; i++)
+		fputs(", x", f);
+	fputs("]}\n", f);
+	fclose(f);
+	ck_assert_int_ne(parse(text, &p, &said), 0);
+	ck_assert_msg(strstr(said, "make too much of it"), "%s", said);
+	free(text);
+	free(said);
+	plans_fini(&p);
+}
+END_TEST
+
+START_TEST(test_too_many_faults)
+{
+	char *text = NULL, *said = NULL;
+	struct plans p = {0};
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	fputs(HEAD "  - name: a\n    devices: {count: 1}\n    server: scripted\n    answers: [{to: login, code: 503}]\n    faults: [", f);
+	for (int i = 0; i < 1000; i++)
+		fprintf(f, "%s{at: 1s, do: power_cycle}", i ? ", " : "");
+	fputs("]\n", f);
+	fclose(f);
+	ck_assert_int_ne(parse(text, &p, &said), 0);
+	ck_assert_msg(strstr(said, "t.yaml:7:14: error: more than 1000 faults and answers"), "%s", said);
+	free(text);
+	free(said);
+	plans_fini(&p);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("matrix");
@@ -189,6 +233,8 @@ int main(void)
 	tcase_add_test(c, test_plain_dollar);
 	tcase_add_test(c, test_told_once);
 	tcase_add_test(c, test_bombs);
+	tcase_add_test(c, test_large_values);
+	tcase_add_test(c, test_too_many_faults);
 	suite_add_tcase(s, c);
 	srunner_run_all(run, CK_NORMAL);
 	failed = srunner_ntests_failed(run);

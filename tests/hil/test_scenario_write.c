@@ -147,6 +147,26 @@ START_TEST(what_cannot_be_said)
 }
 END_TEST
 
+/* An answer to what is no request of ours comes back as a fault; a warning is not what keeps a plan from being said. */
+START_TEST(answers_and_warnings)
+{
+	struct plans plans = {0};
+	struct err e = {0};
+	struct buf out;
+
+	parse("row.yaml", HEAD "    server: scripted\n    answers: [{to: other, code: 503}]\n"
+			       "    devices: {count: 1, methods: TOTP}\n    expect: {final: IDLE}\n", &plans);
+	buf_init(&out, SCENARIO_TEXT_MAX);
+	ck_assert_msg(scenario_write(plans.v[0], NULL, &out, &e) == 0, "%s in\n%s", e.text, out.data);
+	json_object_set_new(plans.v[0], "timeout_ns", json_integer(0));
+	buf_reset(&out);
+	ck_assert_int_eq(scenario_write(plans.v[0], NULL, &out, &e), ERR_UNSUPPORTED);
+	ck_assert_msg(strstr(e.text, "'timeout'"), "%s", e.text);
+	buf_fini(&out);
+	plans_fini(&plans);
+}
+END_TEST
+
 /* Replaces the n-th of all that stands in `v`. False: there are fewer. */
 static bool replace_nth(json_t *v, unsigned *n, json_t *with)
 {
@@ -230,6 +250,7 @@ int main(void)
 	tcase_add_loop_test(c, written_as_it_was_read, 0, (int)(sizeof(rows) / sizeof(rows[0])));
 	tcase_add_test(c, the_library_survives);
 	tcase_add_test(c, what_cannot_be_said);
+	tcase_add_test(c, answers_and_warnings);
 	tcase_set_timeout(c, 50);
 	tcase_add_loop_test(c, what_is_no_plan, 0, (int)(sizeof(rows) / sizeof(rows[0])));
 	tcase_add_test(c, a_comment_of_anything);
