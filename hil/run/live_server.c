@@ -183,7 +183,9 @@ static void server_over(struct live_job *j)
 			      last_words(j, words, sizeof(words)));
 		return;
 	}
-	if (!asked)
+	if (asked)
+		plan_server_ended(j->plan);
+	else
 		plan_server_died(j->plan, NOW(j));
 	j->server_wanted = again;
 	if (again && live_server_start(j, &e))

@@ -138,13 +138,16 @@ int plan_arm_server_again(struct plan *p, const struct instant *at, struct err *
 /* The server ended without having been asked to. Where no fault that ends a server has
  * told so since the last time, the line was lost: the first one that has not fired did it. */
 void plan_server_died(struct plan *p, const struct instant *at);
+/* The server ended as the plan had asked for: no fault that told of its end is left to be
+ * waited for. */
+void plan_server_ended(struct plan *p);
 
 /* Is a control line kept for the next server where there is none, or it ends before it has
  * answered? A disk's trouble is this server's alone. */
 bool plan_line_waits(json_t *request);
 /* How far the plan has moved the server's wall clock: each server starts with it. */
 int64_t plan_server_clock(const struct plan *p);
-/* A fault that ends the server has fired, and plan_server_died was not called since. */
+/* A fault that ends the server has fired, and neither plan_server_died nor _ended was called since. */
 bool plan_server_doomed(const struct plan *p);
 
 time_ns plan_deadline(const struct plan *p);

@@ -429,18 +429,21 @@ void plan_fault_fired(struct plan *p, const struct instant *at, const char *name
 	}
 }
 
+void plan_server_ended(struct plan *p)
+{
+	p->death_told = p->disk_told = false;
+}
+
 void plan_server_died(struct plan *p, const struct instant *at)
 {
 	size_t i;
 	json_t *fault;
 
-	bool disk = p->disk_told;
+	bool known = p->death_told || p->disk_told;
 
-	p->disk_told = false;
-	if (p->death_told || disk) {
-		p->death_told = false;
+	plan_server_ended(p);
+	if (known)
 		return;
-	}
 	/* the line that told of the fault died with it */
 	json_array_foreach(json_object_get(p->json, "faults"), i, fault)
 	{

@@ -111,6 +111,8 @@ static void reap(void *ctx, const struct instant *at)
 		r->wanted = false;
 		plan_server_died(r->plan, at);
 		touch(r, r->plan_id);
+	} else {
+		plan_server_ended(r->plan);
 	}
 	if (again && start_server(r, r->e))
 		r->error = ERR_INTERNAL;
@@ -316,6 +318,7 @@ static void rig_server(void *ctx, const struct instant *at, enum plan_server_do 
 	if (what == PLAN_SERVER_KILL) {
 		r->dying = false;
 		free_server(r, "killed", false);
+		plan_server_ended(r->plan);
 	} else if (r->server) {
 		server_stop(r->server, at);
 		touch(r, r->server_id);

@@ -537,6 +537,7 @@ START_TEST(a_death_is_laid_to_the_fault_that_told)
 	struct instant t = at_s(1);
 
 	open_plan(&w, "\"groups\":[{\"name\":\"A\",\"count\":1}],\"faults\":["
+		      "{\"name\":\"f0\",\"on\":\"code.issued\",\"do\":\"kill\"},"
 		      "{\"name\":\"f1\",\"on\":\"code.used\",\"do\":\"restart\",\"args\":{\"after_ns\":1000000000}},"
 		      "{\"name\":\"f2\",\"on\":\"token.revoked\",\"do\":\"kill\",\"then\":{\"after_ns\":1000000000,\"do\":\"power_off\"}}]");
 	tick(&w, 0);
@@ -545,6 +546,11 @@ START_TEST(a_death_is_laid_to_the_fault_that_told)
 	plan_fault_fired(w.plan, &t, "s/n:f1", NULL);
 	ck_assert(plan_server_doomed(w.plan));
 	plan_server_died(w.plan, &t);
+	ck_assert(!plan_server_doomed(w.plan));
+	/* killed by the plan before that fault could do it: the next one is not doomed */
+	plan_fault_fired(w.plan, &t, "s/n:f0", NULL);
+	ck_assert(plan_server_doomed(w.plan));
+	plan_server_ended(w.plan);
 	ck_assert(!plan_server_doomed(w.plan));
 	tick(&w, 5);
 	ck_assert_str_eq(w.log.text, "start0 "); /* f2 has not fired: nobody is powered off */
