@@ -14,7 +14,7 @@
 
 #define EMULATOR_MODEMS_MAX  GSM_SUBSCRIBERS_MAX
 #define EMULATOR_CLIENTS_MAX 8
-#define EMULATOR_LINE_MAX    65536 /* one control message */
+#define EMULATOR_LINE_MAX    (256 << 10) /* one control message: a fault names its devices, thousands */
 
 /* What one modem of the file says; texts are owned by `json` or constant. */
 struct emulator_spec {

@@ -117,6 +117,10 @@ def plain(folder):
     expect(b"+CMGS: 1" in send(sender), "send")
     expect(receiver.hear(b"+CMTI", 0.2) == b"", "lost")
     # refused orders
+    # a fault says whose SMS it means: thousands of devices
+    devices = [f"ee9f2110-5843-11e9-a9ba-{i:012x}" for i in range(4000)]
+    expect(emulator.order(do="fault", fault={"name": "many", "on": "sms.submitted", "do": "lose", "dev": devices})["ok"], "many")
+    expect(emulator.order(do="disarm", name="many")["ok"], "many")
     for order in ({"do": "fault", "fault": {"name": "x", "on": "sms.submitted", "do": "explode"}},
                   {"do": "fault", "fault": {"name": "x", "on": "token.issued", "do": "lose"}},
                   {"do": "fault"}, {"do": "dance"}, {"do": "unplug", "modem": "s9"}, {"do": "disarm", "name": "zz"},
