@@ -385,7 +385,7 @@ void oracle_event(struct oracle *o, const struct journal_event *ev)
 		tokens_event(o, d, ev);
 		commands_event(o, d, ev);
 	} else if (ev->kind == J_SERVER_DECISION) {
-		o->nameless_decision = true;
+		story_nameless(o, (int)journal_int(ev, JF_CODE, 0));
 	}
 	if (d)
 		lives_event(o, d, ev);

@@ -62,6 +62,7 @@ enum invariant { INVARIANT_TABLE(INVARIANT_ENUM) INV_COUNT };
 #define ORACLE_BUDGET 16 /* SMS of a device whose times are kept */
 #define ORACLE_SHARES 32 /* different shares of groups in a plan */
 #define ORACLE_KEYS   8
+#define ORACLE_NAMELESS 16 /* reply codes; there are ten */
 #define ORACLE_UUID   37
 #define ORACLE_REQ    17
 #define ORACLE_FAM    41
@@ -315,7 +316,10 @@ struct oracle {
 	int64_t server_clock_ms; /* … and this far by now */
 	bool step_failed;
 	char unfinished[128];
-	bool nameless_decision;
+	struct {
+		int code;
+		uint64_t n; /* decisions with it that name no device, and explain no reply yet */
+	} nameless[ORACLE_NAMELESS];
 	bool file_rig;      /* real modems: numbers may be written in several ways */
 	bool clock_moves;   /* the plan steps somebody's clock */
 	struct sender *senders; /* numbers that a modem submitted from */
@@ -383,6 +387,8 @@ void life_event(struct oracle *o, struct dev *d, const struct journal_event *ev)
 /* story.c */
 void story_event(struct oracle *o, struct dev *d, const struct journal_event *ev);
 void story_finish(struct oracle *o, struct dev *d);
+/* A decision that names no device: it may be that of one reply of anybody's. */
+void story_nameless(struct oracle *o, int code);
 /* The request of that id, where it is still talked about; NULL: it is not. */
 const struct slot *story_find(const struct dev *d, const char *req);
 struct slot *story_slot(struct oracle *o, struct dev *d, const char *req, time_ns t);

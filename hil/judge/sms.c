@@ -30,6 +30,10 @@ static void settle(struct oracle *o, struct dev *d, const struct code *c)
 	if (c->used && d->sent_code && !c->sent)
 		oracle_find(o, INV_CODE, d, c->issued_t, BLAME_SERVER,
 			    "a login was granted for a code that the device never sent");
+	/* no fault makes a sender send what it was not given */
+	if (c->submitted && !c->issued && o->server_seen)
+		oracle_find(o, INV_CARRIER, d, c->issued_t, BLAME_MODEM,
+			    "a modem submitted a code that the server never issued");
 	if (faulted)
 		return;
 	if (c->sent && !c->delivered && (o->delivered_seen || o->submitted_seen))
@@ -37,9 +41,6 @@ static void settle(struct oracle *o, struct dev *d, const struct code *c)
 			    "the device sent a code that no SMS brought");
 	if (c->delivered && !c->submitted && o->submitted_seen)
 		oracle_find(o, INV_CARRIER, d, c->issued_t, BLAME_CARRIER, "an SMS arrived that no modem submitted");
-	if (c->submitted && !c->issued && o->server_seen)
-		oracle_find(o, INV_CARRIER, d, c->issued_t, BLAME_MODEM,
-			    "a modem submitted a code that the server never issued");
 }
 
 static void forget(struct oracle *o, struct dev *d, struct code *c)

@@ -6,6 +6,27 @@
 #include <stdio.h>
 #include <string.h>
 
+void story_nameless(struct oracle *o, int code)
+{
+	for (unsigned i = 0; i < ORACLE_NAMELESS; i++) {
+		if (o->nameless[i].n && o->nameless[i].code != code)
+			continue;
+		o->nameless[i].code = code;
+		o->nameless[i].n++;
+		return;
+	}
+}
+
+static bool take_nameless(struct oracle *o, int code)
+{
+	for (unsigned i = 0; i < ORACLE_NAMELESS; i++)
+		if (o->nameless[i].n && o->nameless[i].code == code) {
+			o->nameless[i].n--;
+			return true;
+		}
+	return false;
+}
+
 static void compare(struct oracle *o, struct dev *d, const struct slot *s)
 {
 	int served = s->has_reply ? s->reply_code : s->decision;
@@ -16,7 +37,7 @@ static void compare(struct oracle *o, struct dev *d, const struct slot *s)
 	if (!s->has_device)
 		return;
 	if (!s->has_reply && !s->has_decision) {
-		if (o->server_seen && !o->nameless_decision)
+		if (o->server_seen && !take_nameless(o, s->device_code))
 			oracle_find(o, INV_STORIES, d, s->t, BLAME_UNKNOWN,
 				    "%s: a reply %d that the server's journal does not know", s->resource,
 				    s->device_code);

@@ -90,6 +90,15 @@ static const struct {
 	 "51 A[1] device.reply req=q4 code=200 signed=0\n"
 	 "51 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.200\n" END,
 	 "same-story", BLAME_UNKNOWN},
+	{"… and that a stranger's refusal does not explain", "why=settled",
+	 "49 server server.decision dev=- code=400 resource=other\n"
+	 "50 A[1] device.request req=q4 resource=publishMeasure\n"
+	 "51 A[1] device.reply req=q4 code=200 signed=0\n"
+	 "51 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.200\n" END,
+	 "same-story", BLAME_UNKNOWN},
+	{"a modem that makes codes up, one in trouble", "sms.submitted",
+	 "14 carrier fault.fired dev=- name=f1 why=sms.submitted\n15 carrier sms.submitted id=m1 code_fp=c5 to_fp=t1\n",
+	 "sms-story", BLAME_MODEM},
 	{"a login without any code", "code.used", NULL, "login-needs-code", BLAME_SERVER},
 	{"a code that was never issued", "code.used", "30 server code.used req=q2 reg=r1 code_fp=c9\n",
 	 "login-needs-code", BLAME_SERVER},
@@ -338,6 +347,12 @@ static const struct {
 	{"the server's half comes last", "device.reply req=q3", "38 A[1] device.reply req=q3 code=200 signed=0\n", NULL},
 	{"code.used behind the decision", "server.decision req=q2",
 	 "30 server server.decision req=q2 reg=r1 resource=login code=200\n", NULL},
+	{"a decision that names nobody may be its own", "why=settled",
+	 "50 A[1] device.request req=q4 resource=publishMeasure\n"
+	 "50 server server.decision dev=- code=413 resource=other\n"
+	 "51 A[1] device.reply req=q4 code=413 signed=0\n"
+	 "51 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.413 code=413\n" END,
+	 NULL},
 	{"an injected reply", "server.decision req=q3",
 	 "40 server server.decision req=q3 resource=publishMeasure code=403\n"
 	 "40 server fault.fired name=s/x:f1 why=server.decision\n",
