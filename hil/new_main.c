@@ -81,12 +81,20 @@ static bool at_a_terminal(void)
 	return isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
 }
 
-/* One line into `out`; false at the end of input. */
+/* One line into `out`, with "…" for the end of one that is too long; false at the end of input. */
 static bool ask(const char *question, char *out, size_t size)
 {
+	bool more = false;
+	int c;
+
 	fprintf(stderr, "%s ", question);
 	if (!fgets(out, (int)size, stdin))
 		return false;
+	if (!strchr(out, '\n'))
+		while ((c = getchar()) != EOF && c != '\n')
+			more = more || c != '\r';
+	if (more)
+		memcpy(out + size - sizeof("…"), "…", sizeof("…"));
 	out[strcspn(out, "\r\n")] = '\0';
 	return true;
 }

@@ -8,6 +8,8 @@
 
 static const char *seconds(json_int_t ns, char *out, size_t size)
 {
+	if (ns == INT64_MAX)
+		return "over two hundred years"; /* of a sum that fits no more */
 	return setting_format(SETTING_CODE_WAIT, ns, out, size);
 }
 

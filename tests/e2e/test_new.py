@@ -39,6 +39,15 @@ os.write(ours, b"asked\nwrong-code\n")
 out = p.communicate(timeout=10)[0]
 check("questions at a terminal", p.returncode == 0 and (work / "asked.yaml").exists(), out)
 check("are about both", b"which case?" in os.read(ours, 10000))
+p = subprocess.Popen([QUICRIG, "new", "--from", "wrong-code"], cwd=work, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, text=True)
+os.write(ours, b"a" * 70 + b"\n")
+out = p.communicate(timeout=10)[0]
+told = os.read(ours, 10000).decode(errors="replace")
+check("a name that is too long is none, not its beginning", p.returncode == 2 and "…' is no name" in told, told)
+p = subprocess.Popen([QUICRIG, "new", "--from", "wrong-code"], cwd=work, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, text=True)
+os.write(ours, b"a" * 64 + b"\n")
+out = p.communicate(timeout=10)[0]
+check("one of 64 is one", p.returncode == 0 and (work / ("a" * 64 + ".yaml")).exists(), out)
 os.close(ours)
 os.close(theirs)
 
