@@ -169,21 +169,29 @@ static void check_second_halves(struct reader *r, const struct yaml_node *faults
 	for (size_t n = 0; i; i = i->next, n++) {
 		json_t *fault = json_array_get(list, n), *args = json_object_get(fault, "args");
 		const char *what = json_string_value(json_object_get(fault, "do"));
-		json_int_t at = ns_of(fault, "at_ns"), back = ns_of(json_object_get(fault, "then"), "after_ns");
+		json_int_t at = ns_of(fault, "at_ns"), every = ns_of(fault, "every_ns"), from = ns_of(fault, "from_ns");
+		json_int_t back = ns_of(json_object_get(fault, "then"), "after_ns");
+		const struct yaml_node *place = yaml_get(i->value, "at");
 
 		if (what && strcmp(what, "restart") == 0 && ns_of(args, "after_ns") > back)
 			back = ns_of(args, "after_ns");
 		if (what && strcmp(what, "power_cycle") == 0 && ns_of(args, "off_ns") > back)
 			back = ns_of(args, "off_ns");
-		if (back && yaml_get(i->value, "at") && at < timeout && back >= timeout - at)
-			diag_error(r->ds, r->src, yaml_get(i->value, "at")->at, NULL,
+		at = every > at ? every : at;
+		at = from > at ? from : at;
+		place = place ? place : yaml_get(i->value, "every");
+		place = place ? place : yaml_get(i->value, "do"); /* an event's comes at the start at the earliest */
+		if (back && place && at < timeout && back >= timeout - at)
+			diag_error(r->ds, r->src, place->at, NULL,
 				   "what follows '%s' comes %s later, not before the scenario's timeout, %s: it never happens",
 				   what ? what : "", seconds(back, a, sizeof(a)), seconds(timeout, b, sizeof(b)));
 	}
 }
 
-/* As a fault's time, so a network's: `n` is the network as the file has it, `network` as the plan has it. */
-static void check_network_times(struct reader *r, const struct yaml_node *n, json_t *network, json_t *plan)
+/* As a fault's time, so a network's: `n` is the network as the file has it, `network` as the plan has it;
+ * `whole` is where errors point when it came from the file's defaults. */
+static void check_network_times(struct reader *r, const struct yaml_node *n, json_t *network, json_t *plan,
+				const struct yaml_node *whole)
 {
 	static const struct {
 		const char *key, *plan, *say;
@@ -191,29 +199,30 @@ static void check_network_times(struct reader *r, const struct yaml_node *n, jso
 	json_int_t timeout = ns_of(plan, "timeout_ns");
 	char a[40], b[40];
 
-	for (size_t i = 0; n && n->kind == YAML_KIND_MAP && i < sizeof(when) / sizeof(when[0]); i++) {
+	for (size_t i = 0; network && i < sizeof(when) / sizeof(when[0]); i++) {
 		const struct yaml_node *part = yaml_get(n, when[i].key);
 		json_int_t t = ns_of(json_object_get(network, when[i].key), when[i].plan);
 
 		part = part ? part : yaml_get(n, "profile");
+		part = part || n ? part : whole;
 		if (part && t >= timeout)
 			diag_error(r->ds, r->src, part->at, NULL, "'%s' at %s is not before the scenario's timeout, %s: %s",
 				   when[i].key, seconds(t, a, sizeof(a)), seconds(timeout, b, sizeof(b)), when[i].say);
 	}
 }
 
-static void check_networks(struct reader *r, const struct yaml_node *node, json_t *plan)
+static void check_networks(struct reader *r, const struct yaml_node *node, json_t *plan, const struct yaml_node *at)
 {
 	const struct yaml_node *devices = yaml_get(node, "devices");
 	json_t *group;
 	size_t i;
 
-	check_network_times(r, yaml_get(node, "network"), json_object_get(plan, "network"), plan);
+	check_network_times(r, yaml_get(node, "network"), json_object_get(plan, "network"), plan, at);
 	json_array_foreach(json_object_get(plan, "groups"), i, group) {
 		const char *name = json_string_value(json_object_get(group, "name"));
 		const struct yaml_node *own = name ? yaml_get(devices, name) : NULL;
 
-		check_network_times(r, yaml_get(own ? own : devices, "network"), json_object_get(group, "network"), plan);
+		check_network_times(r, yaml_get(own ? own : devices, "network"), json_object_get(group, "network"), plan, at);
 	}
 }
 
@@ -236,7 +245,7 @@ void scenario_whole(struct reader *r, const struct yaml_node *node, json_t *plan
 	check_code_wait(r, yaml_get(node, "faults"), plan);
 	check_fault_times(r, faults, plan, 0);
 	check_second_halves(r, faults, plan);
-	check_networks(r, node, plan);
+	check_networks(r, node, plan, at);
 	for (const struct yaml_item *i = faults && faults->kind == YAML_KIND_LIST ? faults->first : NULL; i; i = i->next)
 		n++;
 	check_fault_times(r, yaml_get(node, "answers"), plan, n);
