@@ -114,7 +114,8 @@ void duty_decision(struct oracle *o, struct dev *d, struct slot *s, const struct
 	check_clock(o, d, s, resource, ev->t);
 	if (strcmp(resource, "registerDevice") == 0 && s->decision != 200)
 		for (unsigned i = 0; i < d->codes_n; i++)
-			if (strcmp(d->codes[i]->reg, reg) == 0)
+			/* what the gateway took stays, whatever a later register is told */
+			if (strcmp(d->codes[i]->reg, reg) == 0 && !d->codes[i]->queued)
 				d->codes[i]->withdrawn = true;
 	if (strcmp(resource, "login") == 0)
 		check_totp(o, d, s, ev->t);

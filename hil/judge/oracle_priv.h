@@ -99,7 +99,7 @@ struct code {
 	struct dev *dev;
 	time_ns issued_t;
 	bool issued, queued, submitted, delivered, held, sent, used, dead, fault, hashed;
-	bool withdrawn; /* a register of its registration was refused since: it need not live */
+	bool withdrawn; /* its register was refused before the gateway took it: it need not live */
 	bool doubted;  /* a login of its registration was refused */
 	UT_hash_handle hh;
 };

@@ -118,6 +118,10 @@ static const struct {
 	 "31 server server.decision req=q8 reg=r1 resource=login code=200 why=grace\n"
 	 "32 A[1] device.reply req=q2 code=200 resource=login signed=0 fam=f1\n",
 	 "login-needs-code", BLAME_SERVER},
+	{"a second code, where a register was refused between", "why=settled",
+	 "2000 server server.decision req=q8 reg=r1 resource=registerDevice code=503 why=clock\n"
+	 "2100 server code.issued reg=r1 code_fp=c2\n" END,
+	 "one-code", BLAME_SERVER},
 	{"the code of another registration", "why=settled",
 	 "2000 server code.issued reg=r2 code_fp=c2\n2000 server sms.queued id=m2 code_fp=c2\n"
 	 "2001 carrier sms.submitted code_fp=c2\n2002 carrier sms.delivered code_fp=c2\n"
@@ -352,6 +356,11 @@ static const struct {
 	 "50 server server.decision dev=- code=413 resource=other\n"
 	 "51 A[1] device.reply req=q4 code=413 signed=0\n"
 	 "51 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.413 code=413\n" END,
+	 NULL},
+	{"a second code, where the gateway did not take the first", "why=settled",
+	 "2000 server code.issued reg=r2 code_fp=c2\n"
+	 "2000 server server.decision req=q8 reg=r2 resource=registerDevice code=429 why=busy\n"
+	 "3100 server code.issued reg=r2 code_fp=c3\n" END,
 	 NULL},
 	{"an injected reply", "server.decision req=q3",
 	 "40 server server.decision req=q3 resource=publishMeasure code=403\n"
