@@ -158,6 +158,10 @@ static void on_state(struct oracle *o, struct dev *d, const struct journal_event
 	if (r && r->need == NEED_CODE && code > 0 && code != r->code)
 		oracle_find(o, INV_REPLY_ROW, d, ev->t, BLAME_DEVICE, "row %s is noted with code %" PRId64, id, code);
 	count_rejections(o, d, row, ev->t);
+	/* a folder is synced behind the rename: a device that goes on has done it */
+	if (d->renaming && to != STATE_OFF)
+		d->unsaved = false;
+	d->renaming = false;
 	if (from == STATE_OFF && to != STATE_OFF)
 		check_power_on(o, d, row, ev->t);
 	/* a cut between a wipe's row and its storing may bring the old tokens back */
@@ -240,11 +244,13 @@ void life_event(struct oracle *o, struct dev *d, const struct journal_event *ev)
 		d->stored = true;
 		break;
 	case J_TOKENS_RENAMED:
-		d->stored = true;
-		d->unsaved = false;
+		d->stored = d->renaming = true;
 		break;
 	case J_DEVICE_IGNORED:
-		d->unsaved = d->unsaved || strcmp(journal_text(ev, JF_WHY), "store_failed") == 0;
+		if (strcmp(journal_text(ev, JF_WHY), "store_failed") != 0)
+			break;
+		d->unsaved = true;
+		d->renaming = false;
 		break;
 	case J_NET_COUNT:
 		on_count(o, d, ev);

@@ -179,6 +179,7 @@ struct dev {
 	uint8_t rejected;    /* replies R to a refresh in a row */
 	bool stored;         /* tokens were written since the last wipe */
 	bool unsaved;        /* its disk failed since the last time that it stored anything */
+	bool renaming;       /* tokens were renamed, but its folder may not be on disk yet */
 	struct step_of_trail trail[ORACLE_TRAIL];
 	uint64_t trail_n;    /* ever; the last ones are kept, OFF and repeats left out */
 	uint64_t *paths;     /* a position mask each path expectation */

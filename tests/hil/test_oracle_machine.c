@@ -19,6 +19,7 @@
 #define SETTLE "100 A[1] device.state from=NOT_PROVISIONED to=OFF row=NP.off\n"
 #define END    "5000 runner scenario.end id=s/x why=settled\n"
 #define FAILED "32 A[1] device.ignored why=store_failed state=PROVISIONED\n"
+#define RENAMED "32 A[1] tokens.renamed jti=a1 fam=f1\n"
 #define DOWN   "60 server server.state state=down why=exit~3\n"
 #define BACK   "900 server server.state state=recovered\n"
 /* a second SMS, 400 ms behind the first, where the server may send one a minute */
@@ -36,7 +37,10 @@ static const struct {
 } stories[] = {
 	{"what a full disk never took is gone with the power", DEVICE_DISK, FAILED CYCLE SETTLE END, NULL},
 	{"it had been stored", DEVICE_DISK, CYCLE SETTLE END, "continuity"},
-	{"stored again since", DEVICE_DISK, FAILED "33 A[1] tokens.renamed jti=a1 fam=f1\n" CYCLE SETTLE END, "continuity"},
+	{"stored again since", DEVICE_DISK, FAILED RENAMED "34 A[1] device.state from=PROVISIONED to=PROVISIONED row=PV.due\n" CYCLE
+	 SETTLE END, "continuity"},
+	{"… and the power went before the folder was on disk", DEVICE_DISK, FAILED RENAMED CYCLE SETTLE END, NULL},
+	{"… or that failed, too", DEVICE_DISK, RENAMED FAILED CYCLE SETTLE END, NULL},
 	{"its disk failed, and nobody asked for that", NULL, FAILED CYCLE SETTLE END, "continuity"},
 	{"only the server's disk was to fail", SERVER_DISK(""), FAILED CYCLE SETTLE END, "continuity"},
 	{"a server whose disk is full for good ends", SERVER_DISK(""), DOWN END, NULL},
