@@ -321,6 +321,9 @@ void sms_event(struct oracle *o, struct dev *d, const struct journal_event *ev)
 		d->sms_sending = d->sms_at_receiver = false;
 		d->sms_left_t = ev->t ? ev->t : 1;
 		c = find_code(o, d, journal_text(ev, JF_CODE_FP), true);
+		/* the next server hands it over, and may die before it tells of that, too */
+		if (c && !c->issued && death_issued(d, ev, &c->issued_t))
+			c->issued = true;
 		if (c)
 			c->submitted = true;
 		break;
