@@ -4,9 +4,9 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 run: build
 	build/quicrig run --require-coverage 100% scenarios/
-	build/quicrig run --parity loopback scenarios/
+	build/quicrig run --rig loopback scenarios/
 
-# Do the rigs agree? The second half of `make run`, by itself.
+# Do the rigs agree, row by row?
 PARITY ?= scenarios/
 parity: build
 	build/quicrig run --parity loopback $(PARITY)
